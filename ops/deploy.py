@@ -1,0 +1,87 @@
+"""`scripts/deploy local`: build, provision, publish and deploy to a running localcloud.
+
+The same artefacts and the same `s.yaml` as for a real account; only addresses and names come from the environment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ops import build, manifest, provision
+from ops.endpoints import Endpoints
+from ops.functions import Functions
+
+STAGE = "local"
+BUCKETS = {kind: f"speech-{kind}-{STAGE}" for kind in ("prompts", "recordings", "state")}
+
+
+def deploy(endpoints: Endpoints, say: Callable[[str], None]) -> dict[str, object]:
+    """Deploy everything and return what a client needs: tenant, buckets and function names."""
+    artefacts = build.build(say)
+    say("creating buckets, key and tenant")
+    provision.buckets(endpoints, BUCKETS)
+    provision.master_key(endpoints, BUCKETS["state"])
+    tenant = provision.tenant(endpoints, BUCKETS["state"])
+    functions = Functions(endpoints)
+    say("publishing layers")
+    versions = {
+        name: functions.publish_layer(f"speech-{name}-{STAGE}", artefacts[name].path, "custom.debian12")
+        for name in ("base", "audio")
+    }
+    resolved = manifest.load(
+        build.ROOT / "s.yaml", env=_environment(endpoints, versions), account_id=endpoints.account_id
+    )
+    for resource in resolved.resources.values():
+        say(f"deploying {resource.name}")
+        functions.deploy(resource.props, artefacts["code"].path)
+    return {
+        "tenant": {"id": tenant.id, "api_key": tenant.api_key},
+        "buckets": BUCKETS,
+        "functions": {name: resource.props["functionName"] for name, resource in resolved.resources.items()},
+    }
+
+
+def _environment(endpoints: Endpoints, versions: dict[str, int]) -> dict[str, str]:
+    """What `s.yaml` asks of the environment, for a localcloud."""
+    return {
+        "DEPLOY_REGION": endpoints.region,
+        "STAGE": STAGE,
+        "BASE_LAYER_VERSION": str(versions["base"]),
+        "AUDIO_LAYER_VERSION": str(versions["audio"]),
+        **{f"ISI_BUCKET_{kind.upper()}": name for kind, name in BUCKETS.items()},
+        "ISI_OSS_INTERNAL": endpoints.oss,
+        "ISI_OSS_PUBLIC": endpoints.oss,
+        "ISI_NLS_REST": endpoints.nls_rest,
+        "ISI_NLS_WEBSOCKET": endpoints.nls_websocket,
+        "ISI_NLS_PUBLIC_REST": endpoints.nls_rest,
+        "ISI_NLS_PUBLIC_WEBSOCKET": endpoints.nls_websocket,
+        "ISI_POP_NLS_META": endpoints.pop,
+        "ISI_FC_ENDPOINT": endpoints.fc,
+        "ISI_PUBLIC_BASE_URL": endpoints.gateway,
+    }
+
+
+def main() -> None:
+    """Entry point; errors of the build or the manifest are one line, the rest is a defect and shows its trace."""
+    parser = argparse.ArgumentParser(prog="scripts/deploy", description=__doc__)
+    parser.add_argument("target", choices=["local"])
+    parser.add_argument("--endpoints", type=Path, default=Path("out/run/endpoints.json"), help="written by scripts/up")
+    parser.add_argument("--result", type=Path, help="write tenant, buckets and function names to this file")
+    options = parser.parse_args()
+    try:
+        endpoints = Endpoints.read(options.endpoints)
+        result = deploy(endpoints, lambda line: print(line, flush=True))
+    except FileNotFoundError:
+        sys.exit(f"deploy: {options.endpoints} is not there; start the local cloud first with ./scripts/up")
+    except (build.BuildError, manifest.ManifestError) as error:
+        sys.exit(f"deploy: {error}")
+    if options.result:
+        options.result.write_text(json.dumps(result), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

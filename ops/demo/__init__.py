@@ -1,0 +1,1 @@
+"""The main job, end to end, through the front doors that real users have."""

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import oss2
+import requests
 from rich.console import Console
 
 from ops.demo import cloud, lease, log_table, prompts, recording
@@ -25,6 +27,14 @@ CALLER = (
 )
 RECORDING_KEY = "in/demo/2026/11/22/call-1.wav"
 MOST_WORDS_WRONG = 0.25
+FAILURES = (
+    cloud.CloudFailed,
+    lease.SpeechFailed,
+    prompts.PromptWrong,
+    recording.TranscriptMissing,
+    requests.RequestException,
+    oss2.exceptions.OssError,
+)
 
 
 class Demo:
@@ -93,7 +103,7 @@ def main() -> None:
             demo.run(local)
     except KeyboardInterrupt:
         sys.exit(130)
-    except (cloud.CloudFailed, lease.SpeechFailed, prompts.PromptWrong, recording.TranscriptMissing) as error:
+    except FAILURES as error:
         sys.exit(f"demo: {error}")
 
 

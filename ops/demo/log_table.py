@@ -14,11 +14,8 @@ SHOWN = ("lease.granted", "synthesis.finished", "prompt.served", "job.finished")
 
 def events(folder: Path) -> Iterator[dict[str, Any]]:
     """Every JSON line of every log, in order of time; the platform's framing lines are not JSON."""
-    found = []
-    for path in folder.glob("*.jsonl"):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if line.startswith("{"):
-                found.append(json.loads(line))
+    lines = (line for path in folder.glob("*.jsonl") for line in path.read_text(encoding="utf-8").splitlines())
+    found = [json.loads(line) for line in lines if line.startswith("{")]
     return iter(sorted(found, key=lambda event: str(event.get("time", ""))))
 
 

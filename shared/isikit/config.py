@@ -1,0 +1,220 @@
+"""The settings: each declared once, with its name, type, default, unit and meaning; read from the environment once.
+
+`SETTINGS` is read by the code, the tests and the documentation. A wrong deployment names all its mistakes at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import ipaddress
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from isikit.errors.tree import ConfigError, FieldError
+
+PREFIX = "ISI_"
+_REQUIRED = object()
+
+Check = Callable[[str], Any]
+"""Turns the variable's text into the value, or raises `ValueError` with what would be allowed."""
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL's host is this machine: only then may a secret travel without TLS."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _matching(pattern: str, allowed: str) -> Check:
+    compiled = re.compile(pattern + r"\Z")
+
+    def check(text: str) -> str:
+        if not compiled.match(text):
+            raise ValueError(allowed)
+        return text
+
+    return check
+
+
+def _one_of(*allowed: str) -> Check:
+    def check(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(" | ".join(allowed))
+        return text
+
+    return check
+
+
+def _whole(least: int, most: int) -> Check:
+    def check(text: str) -> int:
+        if not re.match(r"\d{1,9}\Z", text) or not least <= int(text) <= most:
+            raise ValueError(f"a whole number from {least} to {most}")
+        return int(text)
+
+    return check
+
+
+def _url(*schemes: str, tls: bool = False, ending: str = "", bare_host: bool = False) -> Check:
+    """A base URL without a trailing slash. With `tls`, the unencrypted schemes are for loopback only."""
+    allowed = f"{'|'.join(schemes)}://host[:port]{ending or '[/path]'}"
+    if tls:
+        allowed += f", encrypted ({'|'.join(s for s in schemes if s.endswith('s'))}) unless the host is loopback"
+
+    def check(text: str) -> str:
+        if bare_host and "://" not in text:
+            text = "https://" + text
+        try:
+            parts = urlsplit(text)
+            usable = bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError as error:
+            raise ValueError(allowed) from error
+        # `user:password@`, a query or a fragment in a base would end up in every address that is built from it.
+        plain = "@" not in parts.netloc and "?" not in text and "#" not in text and re.match(r"[!-~]+\Z", text)
+        if parts.scheme not in schemes or not usable or not plain or not parts.path.rstrip("/").endswith(ending):
+            raise ValueError(allowed)
+        if tls and not parts.scheme.endswith("s") and not is_loopback(text):
+            raise ValueError(allowed)
+        return text.rstrip("/")
+
+    return check
+
+
+_bucket = _matching(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", "3 to 63 of a-z, 0-9 and -, not at the ends")
+_key = _matching(r"[A-Za-z0-9._-][A-Za-z0-9._/-]{0,254}", "an object key without a leading /")
+_http = _url("http", "https")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting as declared: the variable `ISI_X` is the attribute `x` of `Settings`."""
+
+    name: str
+    type: str
+    default: Any
+    unit: str
+    meaning: str
+    required: bool
+
+
+def _setting(check: Check, meaning: str, *, default: Any = _REQUIRED, unit: str = "") -> Any:
+    metadata = {"check": check, "meaning": meaning, "unit": unit}
+    if default is _REQUIRED:
+        return dataclasses.field(metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of one instance, checked. URLs have no trailing slash."""
+
+    region: str = _setting(
+        _matching(r"[a-z]{2}-[a-z0-9-]{2,30}", "a region, for example cn-beijing"),
+        "Region of the buckets and of the speech gateway; it is part of OSS's V4 signature.",
+        default="cn-beijing",
+    )
+    stage: str = _setting(
+        _matching(r"[a-z0-9-]{1,20}", "1 to 20 of a-z, 0-9 and -"), "Names the deployment.", default="dev"
+    )
+    account_id: str = _setting(
+        _matching(r"\d{0,20}", "digits, or empty"),
+        "The account's number, where the platform does not say it.",
+        default="",
+    )
+    oss_internal: str = _setting(_http, "OSS endpoint for the functions.")
+    oss_public: str = _setting(
+        _http, "OSS endpoint in presigned links. Accounts new since 2025-03-20 need a custom domain here."
+    )
+    bucket_prompts: str = _setting(_bucket, "Bucket of prompts and their masters.")
+    bucket_recordings: str = _setting(_bucket, "Bucket of recordings and transcripts.")
+    bucket_state: str = _setting(_bucket, "Bucket of journals, claims, recipes, tenants and keys.")
+    nls_rest: str = _setting(_http, "Base of the speech service's REST API, for the functions.")
+    nls_websocket: str = _setting(
+        # The gateway's internal address speaks plain ws only (port 80), inside the region's network.
+        _url("ws", "wss", ending="/ws/v1"),
+        "WebSocket address of the speech service, for the functions; ends in /ws/v1.",
+    )
+    nls_public_rest: str = _setting(
+        _url("http", "https", tls=True), "Base of the speech service's REST API, given to lease holders."
+    )
+    nls_public_websocket: str = _setting(
+        _url("ws", "wss", tls=True, ending="/ws/v1"),
+        "WebSocket address of the speech service, given to lease holders; ends in /ws/v1.",
+    )
+    pop_nls_meta: str = _setting(
+        # CreateToken answers with the token: over plain HTTP it would travel in clear text.
+        _url("http", "https", tls=True, bare_host=True),
+        "Base or host of CreateToken; https unless the host is loopback.",
+    )
+    fc_endpoint: str = _setting(_http, "Base of Function Compute's API, for asynchronous self-invocation.")
+    public_base_url: str = _setting(_http, "What every prompt URL starts with.")
+    nls_transport: str = _setting(_one_of("rest", "sdk"), "How synthesis is called.", default="rest")
+    nls_concurrency: int = _setting(
+        _whole(1, 200),
+        "Calls to the speech service at once, per instance; times instances, plus leases, it must stay below the quota.",
+        default=8,
+        unit="calls",
+    )
+    tenants_key: str = _setting(_key, "Object in the state bucket with the tenants.", default="config/tenants.json")
+    keys_key: str = _setting(_key, "Object in the state bucket with the keys.", default="config/keys.json")
+    listen_host: str = _setting(
+        _one_of("0.0.0.0", "127.0.0.1"),  # noqa: S104 - Function Compute requires all interfaces [custom runtime docs]
+        "Address the host listens on.",
+        default="0.0.0.0",  # noqa: S104
+    )
+
+
+SETTINGS: tuple[Setting, ...] = tuple(
+    Setting(
+        name=PREFIX + field.name.upper(),
+        type=str(field.type),
+        default=None if field.default is dataclasses.MISSING else field.default,
+        unit=field.metadata["unit"],
+        meaning=field.metadata["meaning"],
+        required=field.default is dataclasses.MISSING,
+    )
+    for field in dataclasses.fields(Settings)
+)
+"""Every setting, in the order of `Settings`."""
+
+
+def load(env: Mapping[str, str] = os.environ) -> Settings:
+    """Read and check all settings.
+
+    An empty variable counts as not set: that is what an unset variable of the deployment's shell becomes.
+
+    Raises
+    ------
+    ConfigError
+        With one `FieldError` per mistake (`missing`, `invalid`), all at once, never with a value.
+    """
+    values: dict[str, Any] = {}
+    mistakes: list[FieldError] = []
+    for field in dataclasses.fields(Settings):
+        name = PREFIX + field.name.upper()
+        text = env.get(name, "").strip()
+        if text:
+            try:
+                values[field.name] = field.metadata["check"](text)
+            except ValueError as error:
+                mistakes.append(FieldError(name, "invalid", str(error)))
+        elif field.default is dataclasses.MISSING:
+            mistakes.append(FieldError(name, "missing", field.metadata["meaning"]))
+    if mistakes:
+        raise ConfigError(f"{len(mistakes)} settings are missing or wrong.", errors=mistakes)
+    return Settings(**values)
+
+
+@functools.cache
+def settings() -> Settings:
+    """The settings of this process. Tests that change the environment call `settings.cache_clear()`."""
+    return load()

@@ -1,0 +1,143 @@
+"""Who and what the current request is: its id, its one deadline, its tenant. Lives in a contextvar, and only there."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from isikit.errors.tree import DeadlineExceeded
+
+# Ids of callers end up in logs and headers: what does not look like an id is not taken over. SIP Call-IDs hold an @.
+_CALL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@+-]{0,127}\Z")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The moment a request must be answered by.
+
+    Wall time, not the monotonic clock: a frozen instance stands still, the caller's patience does not.
+
+    Parameters
+    ----------
+    at
+        Seconds since the epoch.
+    """
+
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        """`seconds` from now."""
+        return cls(time.time() + seconds)
+
+    def remaining(self) -> float:
+        """Seconds left, 0.0 when it has passed: ready to be used as a timeout."""
+        return max(0.0, self.at - time.time())
+
+    def sooner(self, seconds: float) -> Deadline:
+        """The earlier of this deadline and `seconds` from now."""
+        return Deadline(min(self.at, time.time() + seconds))
+
+    def check(self) -> None:
+        """Raise `DeadlineExceeded` when it has passed. To be called before anything is spent."""
+        if time.time() >= self.at:
+            raise DeadlineExceeded
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """One request or event.
+
+    Parameters
+    ----------
+    request_id
+        Function Compute's id, or one made in its form.
+    deadline
+        When it must be answered.
+    tenant_id
+        Set by `identity` once known.
+    call_id
+        The caller's own id of the phone call (`X-Call-Id`), if it looks like an id.
+    traceparent
+        W3C trace context, passed on and back.
+    """
+
+    request_id: str
+    deadline: Deadline
+    tenant_id: str | None = None
+    call_id: str | None = None
+    traceparent: str | None = None
+
+
+_current: ContextVar[RequestContext | None] = ContextVar("request", default=None)
+
+
+def current() -> RequestContext:
+    """The request this code runs for.
+
+    Raises
+    ------
+    LookupError
+        Outside of a request.
+    """
+    context = _current.get()
+    if context is None:
+        raise LookupError("not inside a request: wrap the call in context.entered(RequestContext(...))")
+    return context
+
+
+def current_or_none() -> RequestContext | None:
+    """The request this code runs for, or None outside of one."""
+    return _current.get()
+
+
+@contextlib.contextmanager
+def entered(context: RequestContext) -> Iterator[RequestContext]:
+    """Run a block inside of `context`; what was current before is current again afterwards."""
+    token = _current.set(context)
+    try:
+        yield context
+    finally:
+        _current.reset(token)
+
+
+def update(*, tenant_id: str | None = None, call_id: str | None = None, traceparent: str | None = None) -> None:
+    """Add what became known about the current request; None leaves a field as it is. Outside of a request: nothing."""
+    context = _current.get()
+    if context is not None:
+        _current.set(
+            dataclasses.replace(
+                context,
+                tenant_id=tenant_id or context.tenant_id,
+                call_id=call_id or context.call_id,
+                traceparent=traceparent or context.traceparent,
+            )
+        )
+
+
+def new_request_id() -> str:
+    """An id in Function Compute's form; its first group is the time in seconds, in hex [observed on the service]."""
+    return f"1-{int(time.time()):08x}-{secrets.randbits(32):08x}-{secrets.randbits(48):012x}"
+
+
+def request_id_of(value: str | None) -> str:
+    """The platform's request id if it looks like one, else a new one."""
+    return value if value and _REQUEST_ID.match(value) else new_request_id()
+
+
+def call_id_of(value: str | None) -> str | None:
+    """A caller's call id if it looks like one."""
+    return value if value and _CALL_ID.match(value) else None
+
+
+def traceparent_of(value: str | None) -> str | None:
+    """A W3C `traceparent` if it is well formed."""
+    return value if value and _TRACEPARENT.match(value) else None

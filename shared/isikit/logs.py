@@ -1,0 +1,277 @@
+"""One JSON line per event on stdout; Function Compute ships them to the log service.
+
+What may be logged is a closed list (`FIELDS`), and a string must look like a name, a code or an id: that is what keeps
+texts, transcripts, tokens, keys, signatures and URLs out, and not somebody's care. Messages of libraries are never
+printed, at any level: only who warned, how gravely, and the type of the exception.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import re
+import sys
+import threading
+import traceback
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from isikit.errors.tree import IsiError
+from isikit.host import context
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field that may be logged: its JSON type (`int`, `float`, `str`, `bool`) and meaning."""
+
+    type: type
+    meaning: str
+
+
+FIELDS: dict[str, Field] = {
+    "attempt": Field(int, "number of the attempt, from 1"),
+    "audio_ms": Field(int, "audio made or read, in ms"),
+    "audio_seconds": Field(float, "audio made or read, in s"),
+    "bucket_kind": Field(str, "prompts, recordings or state"),
+    "bytes": Field(int, "size of what was moved"),
+    "cache": Field(str, "hit, miss, coalesced or bypass"),
+    "calls_billed": Field(int, "started 100 characters of every request to the speech service"),
+    "calls_saved": Field(int, "billed calls that the cache made unnecessary"),
+    "channels": Field(int, "audio channels"),
+    "characters_billed": Field(int, "characters sent to the speech service"),
+    "characters_saved": Field(int, "characters that the cache made unnecessary to send"),
+    "code": Field(str, "our stable error code"),
+    "cold": Field(bool, "whether this was the instance's first request"),
+    "consumer": Field(str, "profile of who will fetch the prompt"),
+    "container": Field(str, "wav, raw or mp3"),
+    "count": Field(int, "how many"),
+    "door": Field(str, "by which door the caller came"),
+    "duration_ms": Field(float, "how long it took"),
+    "encoding": Field(str, "audio encoding"),
+    "engine": Field(str, "transport or engine of the speech service"),
+    "error_type": Field(str, "class of the exception"),
+    "expires_in": Field(int, "seconds of life left"),
+    "field": Field(str, "path of a setting or of a field in a configuration file"),
+    "generation": Field(int, "generation of a job, from 1"),
+    "job_id": Field(str, "a transcript job"),
+    "key_id": Field(str, "id part of an API key"),
+    "library_level": Field(str, "level of a library's record"),
+    "locale": Field(str, "language and region"),
+    "logger": Field(str, "name of a library's logger"),
+    "method": Field(str, "HTTP method"),
+    "mode": Field(str, "sentence, file, flash or realtime"),
+    "module": Field(str, "Python module that is served"),
+    "operation": Field(str, "call to a service, for example oss.PutObject"),
+    "pieces": Field(int, "pieces a text was split into"),
+    "port": Field(int, "port that is listened on"),
+    "prompt_id": Field(str, "a prompt; not the URL, which also names the rendition"),
+    "reason": Field(str, "why, as a code"),
+    "rendition": Field(str, "name of a rendition"),
+    "retention": Field(str, "permanent or day"),
+    "retry": Field(bool, "whether this was a repetition"),
+    "retry_count": Field(int, "how often the platform repeated this event"),
+    "route": Field(str, "template of the route, never the path"),
+    "sample_rate_hz": Field(int, "sample rate"),
+    "state": Field(str, "state of a job or of a circuit"),
+    "status": Field(int, "HTTP status"),
+    "turns": Field(int, "turns of a transcript"),
+    "upstream_code": Field(str, "a service's own code, never its text"),
+    "version": Field(int, "version of a file or key"),
+    "voice": Field(str, "voice that was asked for"),
+    "voice_used": Field(str, "voice that spoke"),
+    "wait_ms": Field(float, "time spent waiting for somebody else's work, or for a free place"),
+    "where": Field(str, "file:line of our own frame an exception passed last"),
+}
+"""Everything that may stand in a log line beside its frame. Closed on purpose."""
+
+CAPPED_LOGGERS = ("nls", "websocket", "oss2", "urllib3", "requests", "aliyunsdkcore", "uvicorn", "asyncio")
+"""Loggers of libraries that print texts, tokens or signed URLs below WARNING."""
+
+_EVENT_NAME = re.compile(r"[a-z_]+\.[a-z_]+\Z")
+# No blank, quote, `?`, `&`, `=` or `%`: neither a sentence nor a signed URL can look like this.
+_VALUE = re.compile(r"[A-Za-z0-9_.:/@{}\[\]<>+-]{0,128}\Z")
+_LEVELS = ("debug", "info", "warning", "error")
+_OURS = ("isikit", "functions")
+_ROOTS = (Path(__file__).parent.parent, Path(__file__).parent.parent.parent)
+
+_state: dict[str, str] = {}
+_plain_record_factory = logging.getLogRecordFactory()
+
+
+def event(name: str, *, level: str = "info", **fields: Any) -> None:
+    """Write one line.
+
+    Parameters
+    ----------
+    name
+        `noun.verb`, for example `prompt.served`.
+    level
+        `debug`, `info`, `warning` or `error`.
+    **fields
+        From `FIELDS`; None is left out. A field that is not listed, or a value that is not of its type or not like a
+        name, is dropped on Function Compute and raises elsewhere.
+
+    Raises
+    ------
+    ValueError
+        In development only, see above.
+    """
+    if not _EVENT_NAME.match(name) or level not in _LEVELS:
+        _mistake(f"event names are noun.verb and levels one of {_LEVELS}")
+        return
+    line: dict[str, Any] = {
+        "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "level": level,
+        "event": name,
+        "function": _state.get("function") or os.environ.get("FC_FUNCTION_NAME", ""),
+        "instance_id": os.environ.get("FC_INSTANCE_ID", ""),
+    }
+    request = context.current_or_none()
+    if request is not None:
+        line["request_id"] = request.request_id
+        if request.tenant_id:
+            line["tenant"] = request.tenant_id
+        if request.call_id:
+            line["call_id"] = request.call_id
+    for field, value in fields.items():
+        if value is None:
+            continue
+        if field not in FIELDS:
+            _mistake(f"{field} is not one of logs.FIELDS")
+        elif not _fits(FIELDS[field].type, value):
+            _mistake(f"the value of {field} is not a {FIELDS[field].type.__name__} that may be logged")
+        else:
+            line[field] = value
+    write(msgspec.json.encode(line).decode())
+
+
+def write(line: str) -> None:
+    """Put one whole line on stdout, in one write, so that lines of threads never mix. A closed stdout is no error."""
+    try:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        # Nobody reads any more (the platform is stopping us): there is nobody to tell, and the request goes on.
+        return
+
+
+def failure(name: str, error: BaseException, *, level: str = "error", **fields: Any) -> None:
+    """Write an event about an exception: its type, where in our code it passed, its code. Never its message."""
+    event(
+        name,
+        level=level,
+        error_type=type(error).__name__,
+        where=where(error),
+        code=error.code if isinstance(error, IsiError) else None,
+        upstream_code=error.upstream_code if isinstance(error, IsiError) else None,
+        **fields,
+    )
+
+
+def where(error: BaseException) -> str | None:
+    """`functions/prompts/cache.py:88`: the innermost frame of ours that an exception passed. No locals, no source."""
+    return _where(error.__traceback__)
+
+
+def _where(trace: TracebackType | None) -> str | None:
+    found = None
+    for frame, line in traceback.walk_tb(trace):
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.partition(".")[0] in _OURS:
+            found = f"{_short(frame.f_code.co_filename)}:{line}"
+    return found
+
+
+def _short(filename: str) -> str:
+    path = Path(filename)
+    for root in _ROOTS:
+        if path.is_relative_to(root):
+            return path.relative_to(root).as_posix()
+    return path.name
+
+
+def _fits(kind: type, value: object) -> bool:
+    if kind is bool:
+        return isinstance(value, bool)
+    if kind is str:
+        return isinstance(value, str) and _VALUE.match(value) is not None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value) and (kind is float or isinstance(value, int))
+
+
+def _mistake(what: str) -> None:
+    if "FC_INSTANCE_ID" not in os.environ:
+        raise ValueError(what)
+
+
+def _withhold(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    record = _plain_record_factory(*args, **kwargs)
+    error = record.exc_info[1] if record.exc_info else None
+    record.error_type = type(error).__name__ if error is not None else None
+    record.where = where(error) if error is not None else None
+    record.msg, record.args = "(withheld)", None
+    record.exc_info = record.exc_text = record.stack_info = None
+    return record
+
+
+class _LibraryHandler(logging.Handler):
+    """Turns what libraries log into `library.warned`."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event(
+            "library.warned",
+            level="error" if record.levelno >= logging.ERROR else "warning",
+            logger=_named(record.name),
+            library_level=_named(record.levelname.lower()),
+            error_type=getattr(record, "error_type", None),
+            where=getattr(record, "where", None),
+        )
+
+
+def _named(text: str) -> str:
+    return text if _VALUE.match(text) else "(unnamed)"
+
+
+def setup(function: str = "") -> None:
+    """Take over all logging of this process: once, at start.
+
+    The messages are taken out where records are made, not where they are written: the speech SDK adds its own handlers
+    to stderr, and `enableTrace` sets loggers to DEBUG. Warnings and exceptions that reach no one (threads, destructors)
+    go the same way instead of being printed with their message.
+
+    Parameters
+    ----------
+    function
+        Name that stands in every line where the platform names none.
+    """
+    _state["function"] = os.environ.get("FC_FUNCTION_NAME") or function
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+    root.addHandler(_LibraryHandler(logging.WARNING))
+    root.setLevel(logging.WARNING)
+    for name in CAPPED_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.setLogRecordFactory(_withhold)
+    logging.captureWarnings(True)
+    logging.raiseExceptions = False
+    sys.excepthook = _uncaught
+    sys.unraisablehook = lambda arguments: _lost(arguments.exc_type, arguments.exc_traceback)
+    threading.excepthook = lambda arguments: _lost(arguments.exc_type, arguments.exc_traceback)
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        failure("host.failed", error)
+
+
+def _lost(kind: type[BaseException], trace: TracebackType | None) -> None:
+    if not issubclass(kind, SystemExit):
+        event("library.warned", level="error", error_type=kind.__name__, where=_where(trace))

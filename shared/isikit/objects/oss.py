@@ -1,0 +1,276 @@
+"""A bucket through oss2."""
+
+from __future__ import annotations
+
+import base64
+import calendar
+import functools
+import hashlib
+import threading
+from collections.abc import Callable, Mapping
+from email.utils import parsedate
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from isikit.errors import StorageError, storage_error
+from isikit.objects.store import APPEND_TYPE, LIST_PAGE, ObjectInfo, Tail
+from isikit.threads import BoundedThreads
+
+if TYPE_CHECKING:
+    import oss2
+    import requests
+
+    from isikit.credentials import Credentials
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT_SECONDS: Final = 2.0
+READ_TIMEOUT_SECONDS: Final = 5.0  # per read of the socket; oss2's own default of 60 s outlives every caller
+THREADS: Final = 16
+METADATA_PREFIX: Final = "x-oss-meta-"
+
+
+class OssStore:
+    """A bucket through oss2: V4 signatures, timeouts of seconds, own threads, no redirects, errors mapped.
+
+    Parameters
+    ----------
+    bucket, endpoint, region
+        As oss2 takes them; an endpoint that is an IP address is used path-style, by oss2's own rule.
+    provider
+        Whose credentials sign, asked for each call.
+    public_endpoint
+        For presigned URLs; `endpoint` where it is empty. A name that is not Alibaba Cloud's own is a CNAME of this
+        bucket.
+    threads
+        The limiter; several stores may share one.
+    """
+
+    def __init__(
+        self,
+        bucket: str,
+        endpoint: str,
+        region: str,
+        provider: Credentials,
+        *,
+        public_endpoint: str = "",
+        threads: BoundedThreads | None = None,
+    ) -> None:
+        self.bucket = bucket
+        self._endpoint = endpoint
+        self._public_endpoint = public_endpoint or endpoint
+        self._region = region
+        self._provider = provider
+        self._threads = threads or BoundedThreads("oss", THREADS)
+        self._opening = threading.Lock()
+        self._opened: oss2.Bucket | None = None
+
+    async def head(self, key: str) -> ObjectInfo | None:
+        """See `ObjectStore.head`."""
+        return await self._call(functools.partial(_head, key=key))
+
+    async def get(self, key: str, *, start: int = 0) -> tuple[ObjectInfo, bytes] | None:
+        """See `ObjectStore.get`."""
+        info, data, _ = await self._call(functools.partial(_read, key=key, start=start))
+        return None if info is None else (info, data)
+
+    async def tail(self, key: str, *, start: int = 0) -> Tail:
+        """See `ObjectStore.tail`."""
+        info, data, server_time = await self._call(functools.partial(_read, key=key, start=start))
+        return Tail(data, 0 if info is None else info.size, server_time)
+
+    async def put(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        content_type: str,
+        metadata: Mapping[str, str] | None = None,
+        forbid_overwrite: bool = False,
+    ) -> ObjectInfo:
+        """See `ObjectStore.put`."""
+        kept = dict(metadata or {})
+        headers = {"Content-Type": content_type, "Content-MD5": _md5(data), **metadata_headers(kept)}
+        if forbid_overwrite:
+            headers["x-oss-forbid-overwrite"] = "true"
+
+        def work(bucket: oss2.Bucket) -> ObjectInfo:
+            result = bucket.put_object(key, data, headers=headers)
+            date = _date(result.headers)
+            return ObjectInfo(key, len(data), result.etag.upper(), date, content_type, kept, date)
+
+        return await self._call(work)
+
+    async def append(self, key: str, position: int, data: bytes) -> tuple[int, float]:
+        """See `ObjectStore.append`."""
+        # oss2 can check the CRC64 of an append only if it knows that of all before; the digest is checked by OSS.
+        headers = {"Content-Type": APPEND_TYPE, "Content-MD5": _md5(data)}
+
+        def work(bucket: oss2.Bucket) -> tuple[int, float]:
+            result = bucket.append_object(key, position, data, headers=headers)
+            return int(result.next_position), _date(result.headers)
+
+        return await self._call(work)
+
+    async def delete(self, key: str) -> None:
+        """See `ObjectStore.delete`."""
+        await self._call(lambda bucket: bucket.delete_object(key))
+
+    async def copy(
+        self, source_bucket: str, source_key: str, key: str, *, metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """See `ObjectStore.copy`."""
+        headers = {}
+        if metadata is not None:
+            headers = {"x-oss-metadata-directive": "REPLACE", **metadata_headers(metadata)}
+        await self._call(lambda bucket: bucket.copy_object(source_bucket, source_key, key, headers=headers))
+
+    async def list(self, prefix: str, *, after: str = "", limit: int = LIST_PAGE) -> list[str]:
+        """See `ObjectStore.list`."""
+        keys: list[str] = []
+        while len(keys) < limit:
+            last, size = keys[-1] if keys else after, min(LIST_PAGE, limit - len(keys))
+            page = await self._call(functools.partial(_page, prefix=prefix, after=last, size=size))
+            keys += [entry.key for entry in page.object_list]
+            if not page.is_truncated:
+                break
+        return keys
+
+    def presign_get(self, key: str, expires_in: int) -> str:
+        """See `ObjectStore.presign_get`."""
+        bucket = self._bucket(self._public_endpoint, None, is_cname=_is_cname(self._public_endpoint))
+        return str(bucket.sign_url("GET", key, expires_in, slash_safe=True))
+
+    async def _call(self, work: Callable[[oss2.Bucket], T]) -> T:
+        return await self._threads.run(functools.partial(self._in_thread, work))
+
+    def _in_thread(self, work: Callable[[oss2.Bucket], T]) -> T:
+        import oss2
+        import requests
+
+        try:
+            return work(self._open())
+        except oss2.exceptions.OssError as error:
+            raise storage_error(error) from error
+        except requests.RequestException as error:  # while the body was read: oss2 wraps only the call itself
+            raise storage_error(oss2.exceptions.RequestError(error)) from error
+
+    def _open(self) -> oss2.Bucket:
+        with self._opening:
+            if self._opened is None:
+                from isikit import connections
+
+                self._opened = self._bucket(self._endpoint, connections.session(self._threads.size))
+            return self._opened
+
+    def _bucket(self, endpoint: str, session: requests.Session | None, *, is_cname: bool = False) -> oss2.Bucket:
+        import oss2
+
+        own = oss2.Session()
+        if session is not None:
+            own.session = session
+        return oss2.Bucket(
+            oss2.ProviderAuthV4(self._provider),
+            endpoint,
+            self.bucket,
+            is_cname=is_cname,
+            session=own,
+            connect_timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
+            region=self._region,
+        )
+
+
+def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The `x-oss-meta-*` headers; names must be lower case, names and values ASCII (`ValueError`)."""
+    for name, value in metadata.items():
+        if name != name.lower() or not (name + value).isascii() or not (name + value).isprintable():
+            raise ValueError(f"metadata {name}: names are lower case, and both names and values printable ASCII")
+    return {METADATA_PREFIX + name: value for name, value in metadata.items()}
+
+
+def _head(bucket: oss2.Bucket, key: str) -> ObjectInfo | None:
+    import oss2
+
+    try:
+        result = bucket.head_object(key)
+    except oss2.exceptions.NotFound as error:
+        _only_the_key(error)
+        return None
+    return _info(key, result, result.content_length)
+
+
+def _read(bucket: oss2.Bucket, key: str, start: int) -> tuple[ObjectInfo | None, bytes, float]:
+    """(what it is, its bytes from `start`, OSS's time).
+
+    A range that begins at the object's end cannot be satisfied, and OSS's default answer to that is the whole object
+    with 200; so the range begins one byte earlier, which exists unless the object is shorter than `start`.
+    """
+    import oss2
+
+    try:
+        result = bucket.get_object(key, byte_range=(start - 1, None) if start else None)
+        data = result.read()
+    except oss2.exceptions.NotFound as error:
+        _only_the_key(error)
+        return None, b"", _date(error.headers)
+    except oss2.exceptions.ServerError as error:
+        if error.status != 416 or not start:
+            raise
+        return _head(bucket, key), b"", _date(error.headers)
+    if result.content_range:
+        info = _info(key, result, int(result.content_range.rpartition("/")[2]))
+        return info, data[1:], info.server_time
+    oss2.utils.check_crc("get object", result.client_crc, result.server_crc, result.request_id)
+    info = _info(key, result, len(data))
+    return info, data[start:], info.server_time
+
+
+def _page(bucket: oss2.Bucket, prefix: str, after: str, size: int) -> Any:
+    return bucket.list_objects_v2(prefix=prefix, start_after=after, max_keys=size)
+
+
+def _info(key: str, result: Any, size: int) -> ObjectInfo:
+    metadata = {
+        name.lower()[len(METADATA_PREFIX) :]: _text(value)
+        for name, value in result.headers.items()
+        if name.lower().startswith(METADATA_PREFIX)
+    }
+    return ObjectInfo(
+        key,
+        size,
+        result.etag.upper(),
+        float(result.last_modified),
+        result.content_type or "",
+        metadata,
+        _date(result.headers),
+    )
+
+
+def _text(value: str) -> str:
+    """A header's value; others than we may have put UTF-8 there, which HTTP clients read as Latin-1."""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
+
+
+def _date(headers: Mapping[str, str]) -> float:
+    parsed = parsedate(headers.get("Date", ""))
+    if parsed is None:
+        raise StorageError("OSS answered without its time", code="oss.no_date")
+    return float(calendar.timegm(parsed))
+
+
+def _md5(data: bytes) -> str:
+    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+
+
+def _only_the_key(error: Any) -> None:
+    """Let pass that an object is missing (an answer to HEAD may not name the code); a missing bucket is an error."""
+    if error.code not in ("", "NoSuchKey"):
+        raise error
+
+
+def _is_cname(endpoint: str) -> bool:
+    host = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}").hostname or ""
+    return not host.endswith(".aliyuncs.com")  # for an IP address oss2 decides for path-style by itself

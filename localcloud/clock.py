@@ -19,6 +19,15 @@ class Clock:
         """Seconds since the epoch, as the services see it."""
         return time.time() + self._offset
 
+    @staticmethod
+    def client_now() -> float:
+        """Seconds since the epoch as clients on this machine see it, never moved.
+
+        A signature's time stamp is judged by it: clients cannot follow `move`, and every one of them would be refused
+        for a wrong clock.
+        """
+        return time.time()
+
     def move(self, seconds: float) -> None:
         """Advance by `seconds` (must not be negative: real clocks do not run backwards for long)."""
         if seconds < 0:

@@ -1,0 +1,41 @@
+"""DeleteMultipleObjects."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+from aiohttp import web
+
+from localcloud.oss import names
+from localcloud.oss.call import Call
+from localcloud.oss.documents import Row, document, parse, url_encoded
+from localcloud.oss.errors import OssError, not_implemented
+from localcloud.oss.upload import read_small
+
+MAX_KEYS = 1000
+MAX_DOCUMENT_BYTES = 2 * 1024 * 1024
+
+
+async def delete_multiple_objects(call: Call) -> web.Response:
+    """Delete up to 1000 objects; keys that do not exist count as deleted."""
+    declared = call.headers.get("content-md5")
+    body = await read_small(call.request, MAX_DOCUMENT_BYTES)
+    if declared is not None and declared != base64.b64encode(hashlib.md5(body).digest()).decode():
+        raise OssError("InvalidDigest", fields={"Content-MD5": declared})
+    root = parse(body, "Delete")
+    keys: list[str] = []
+    for item in root.findall("Object"):
+        if item.find("VersionId") is not None:
+            raise not_implemented("versions in DeleteMultipleObjects")
+        keys.append(item.findtext("Key") or "")
+        names.check_key(keys[-1])
+    if not 1 <= len(keys) <= MAX_KEYS:
+        raise OssError("MalformedXML")
+    await call.service.threads.run(call.service.store.delete, call.bucket, keys)
+    if (root.findtext("Quiet") or "").lower() == "true":
+        return web.Response()
+    encode = call.target.first("encoding-type") == "url"
+    rows: list[Row] = [("Deleted", [("Key", url_encoded(key) if encode else key)]) for key in keys]
+    head: list[Row] = [("EncodingType", "url")] if encode else []
+    return web.Response(body=document("DeleteResult", [*head, *rows]), content_type="application/xml")

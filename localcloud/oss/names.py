@@ -1,0 +1,36 @@
+"""What OSS accepts as the name of a bucket and of an object.
+
+Rules: help.aliyun.com/zh/oss/user-guide/bucket-naming-conventions and object-naming-conventions.
+"""
+
+from __future__ import annotations
+
+import re
+
+from localcloud.oss.errors import OssError
+
+MAX_KEY_BYTES = 1023
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+
+
+def is_bucket_name(name: str) -> bool:
+    """3 to 63 lower-case letters, digits and hyphens, with a letter or digit at both ends."""
+    return _BUCKET.fullmatch(name) is not None
+
+
+def check_bucket_name(name: str) -> None:
+    """Raise `InvalidBucketName` unless `name` may be a bucket."""
+    if not is_bucket_name(name):
+        raise OssError("InvalidBucketName", fields={"BucketName": name})
+
+
+def check_key(key: str) -> None:
+    """Raise `InvalidObjectName` for keys OSS refuses: 1 to 1023 bytes of UTF-8, not starting with / or \\."""
+    try:
+        size = len(key.encode("utf-8"))
+    except UnicodeEncodeError as exc:
+        raise OssError("InvalidObjectName", "The object name is not UTF-8.") from exc
+    if not 1 <= size <= MAX_KEY_BYTES:
+        raise OssError("InvalidObjectName", "The length of the object name is not between 1 and 1023 bytes.")
+    if key[0] in "/\\":
+        raise OssError("InvalidObjectName", fields={"ObjectName": key})

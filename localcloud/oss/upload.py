@@ -1,0 +1,133 @@
+"""Receiving a body: streamed to a temporary file in pieces, so that memory stays bounded whatever the object's size."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from types import TracebackType
+
+from aiohttp import web
+
+from localcloud.oss.blobs import Spool
+from localcloud.oss.errors import OssError, invalid_argument
+from localcloud.oss.records import Attributes
+from localcloud.oss.signatures import Headers
+from localcloud.oss.store import FileStore
+from localcloud.oss.threads import Threads
+
+PIECE_BYTES = 512 * 1024
+MAX_METADATA_BYTES = 8 * 1024
+DEFAULT_CONTENT_TYPE = "application/octet-stream"
+_KEPT_HEADERS = ("cache-control", "content-disposition", "content-encoding", "content-language", "expires")
+_META = "x-oss-meta-"
+
+
+def attributes_of(headers: Headers) -> Attributes:
+    """What the headers of an upload or of a replacing copy say about the object."""
+    metadata = {name[len(_META) :]: value for name, value in headers.items() if name.startswith(_META)}
+    size = sum(len(name) + len(value.encode("utf-8", "surrogateescape")) for name, value in metadata.items())
+    if size > MAX_METADATA_BYTES:
+        raise invalid_argument("The size of the user metadata exceeds 8 KB.", "x-oss-meta", str(size))
+    kept = {name: headers[name] for name in _KEPT_HEADERS if name in headers}
+    return Attributes(headers.get("content-type") or DEFAULT_CONTENT_TYPE, kept, metadata)
+
+
+async def send_continue(request: web.Request) -> None:
+    """Answer `Expect: 100-continue`, now that the headers were found good: a refusal comes without the body."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # what aiohttp's own handler does: the answer itself has not begun
+
+
+async def read_small(request: web.Request, limit: int) -> bytes:
+    """The whole body of a request that carries a document of at most `limit` bytes."""
+    await send_continue(request)
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise OssError("MalformedXML")
+    return bytes(body)
+
+
+class Upload:
+    """The body of one request. Use as a context manager around everything that may fail before the commit.
+
+    `receive` streams it in; `finish`, which blocks, checks it against Content-MD5 and returns the spool to commit.
+    """
+
+    def __init__(self, store: FileStore, threads: Threads) -> None:
+        self._store = store
+        self._threads = threads
+        self._pending = bytearray()
+        self._spool: Spool | None = None
+        self._md5 = b""
+
+    async def __aenter__(self) -> Upload:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._spool is not None:
+            await self._threads.run(self.discard)
+
+    async def receive(self, request: web.Request) -> None:
+        """Read the body.
+
+        Raises
+        ------
+        OssError
+            `MissingContentLength`, `EntityTooLarge` (before reading when the length is declared), `InvalidDigest`.
+        """
+        self._md5 = _declared_md5(request.headers.get("Content-MD5"))
+        length, limit = request.content_length, self._store.max_object_bytes
+        if length is None and "chunked" not in request.headers.get("Transfer-Encoding", "").lower():
+            raise OssError("MissingContentLength")
+        if length is not None and length > limit:
+            raise _too_large(length, limit)
+        await send_continue(request)
+        size = 0
+        async for chunk in request.content.iter_any():
+            size += len(chunk)
+            if size > limit:
+                raise _too_large(size, limit)
+            self._pending += chunk
+            if len(self._pending) >= PIECE_BYTES:
+                await self._threads.run(self._flush)
+
+    def finish(self) -> Spool:
+        """The complete, checked spool; `InvalidDigest` if it is not what Content-MD5 promised. Blocks."""
+        spool = self._flush()
+        if self._md5 and self._md5 != spool.checksums.md5:
+            raise OssError("InvalidDigest", fields={"Content-MD5": base64.b64encode(self._md5).decode()})
+        return spool
+
+    def discard(self) -> None:
+        """Remove the temporary file if it is still there. Blocks."""
+        if self._spool is not None:
+            self._spool.discard()
+            self._spool = None
+
+    def _flush(self) -> Spool:
+        if self._spool is None:
+            self._spool = self._store.spool()
+        self._spool.write(bytes(self._pending))
+        self._pending.clear()
+        return self._spool
+
+
+def _declared_md5(text: str | None) -> bytes:
+    if text is None:
+        return b""
+    try:
+        digest = base64.b64decode(text, validate=True)
+    except binascii.Error as exc:
+        raise OssError("InvalidDigest", fields={"Content-MD5": text}) from exc
+    if len(digest) != 16:
+        raise OssError("InvalidDigest", fields={"Content-MD5": text})
+    return digest
+
+
+def _too_large(size: int, limit: int) -> OssError:
+    return OssError("EntityTooLarge", fields={"MaxSizeAllowed": str(limit), "ProposedSize": str(size)})

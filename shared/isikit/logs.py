@@ -16,7 +16,6 @@ import threading
 import traceback
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -98,7 +97,6 @@ _EVENT_NAME = re.compile(r"[a-z_]+\.[a-z_]+\Z")
 _VALUE = re.compile(r"[A-Za-z0-9_.:/@{}\[\]<>+-]{0,128}\Z")
 _LEVELS = ("debug", "info", "warning", "error")
 _OURS = ("isikit", "functions")
-_ROOTS = (Path(__file__).parent.parent, Path(__file__).parent.parent.parent)
 
 _state: dict[str, str] = {}
 _plain_record_factory = logging.getLogRecordFactory()
@@ -184,16 +182,9 @@ def _where(trace: TracebackType | None) -> str | None:
     for frame, line in traceback.walk_tb(trace):
         module = str(frame.f_globals.get("__name__", ""))
         if module.partition(".")[0] in _OURS:
-            found = f"{_short(frame.f_code.co_filename)}:{line}"
+            package = "/__init__" if frame.f_code.co_filename.endswith("__init__.py") else ""
+            found = f"{module.replace('.', '/')}{package}.py:{line}"
     return found
-
-
-def _short(filename: str) -> str:
-    path = Path(filename)
-    for root in _ROOTS:
-        if path.is_relative_to(root):
-            return path.relative_to(root).as_posix()
-    return path.name
 
 
 def _fits(kind: type, value: object) -> bool:

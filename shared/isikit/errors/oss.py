@@ -57,7 +57,6 @@ OSS: dict[str, Meaning] = {
     "InvalidDigest": _away("oss.damaged"),
     "InvalidRange": _ours("oss.invalid_range", "The object ends before the range begins.", status=416),
     "PreconditionFailed": _ours("oss.precondition_failed", "Somebody changed it meanwhile: read again.", status=412),
-    "NotModified": _ours("oss.not_modified", "It has not changed.", status=304),
     "EntityTooLarge": _ours("oss.too_large", "The object is larger than storage takes at once.", status=413),
     "InvalidObjectState": _ours("oss.archived", "The object is archived: restore it first."),
     "MethodNotAllowed": _argument,

@@ -29,12 +29,14 @@ class FieldError:
     code: str
     allowed: object = None
 
+    @property
+    def name(self) -> str:
+        """The path as it may be shown and logged."""
+        return self.field if _FIELD_NAME.match(self.field) else "<unnamed>"
+
     def as_dict(self) -> dict[str, object]:
         """As it stands in `errors[]` of a problem document; `allowed` is left out when there is nothing to say."""
-        shown: dict[str, object] = {
-            "field": self.field if _FIELD_NAME.match(self.field) else "(not a field name)",
-            "code": self.code,
-        }
+        shown: dict[str, object] = {"field": self.name, "code": self.code}
         if self.allowed is not None:
             shown["allowed"] = self.allowed
         return shown

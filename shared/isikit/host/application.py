@@ -1,0 +1,168 @@
+"""The ASGI application around a function's routes: every error is a problem document, every request is one log line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from isikit import logs
+from isikit.errors.tree import IsiError, MethodNotAllowed, NotFound, RequestError, TooLarge
+from isikit.host import context
+from isikit.host.context import Deadline, RequestContext
+from isikit.host.responses import json_response, problem_response
+
+DEFAULT_TIMEOUT_SECONDS = 60.0
+CLIENT_CLOSED_REQUEST = 499
+_HEALTH = "/healthz"
+
+
+def make_app(routes: Sequence[Route]) -> ASGIApp:
+    """The application of a function.
+
+    Parameters
+    ----------
+    routes
+        Starlette's routes; HEAD is added where GET is. Tried in order. `/healthz` is added.
+
+    Returns
+    -------
+    ASGIApp
+        Answers every error (404, 405 and the unexpected too) with `application/problem+json`, passes `X-Request-Id`,
+        `traceparent` and `X-Call-Id` back, and logs `request.finished`: before the last bytes are sent, because
+        Function Compute may freeze the instance right after them.
+    """
+    return _Application(routes)
+
+
+async def _healthz(_: Request) -> Response:
+    return json_response({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+
+class _Application:
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._routes = (*routes, Route(_HEALTH, _healthz))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError("only HTTP is served")  # lifespan and WebSocket are off in the host
+        headers = Headers(scope=scope)
+        request = context.current_or_none() or RequestContext(
+            context.new_request_id(), Deadline.after(DEFAULT_TIMEOUT_SECONDS)
+        )
+        with context.entered(request):
+            context.update(
+                call_id=context.call_id_of(headers.get("x-call-id")),
+                traceparent=context.traceparent_of(headers.get("traceparent")),
+            )
+            await self._answer(scope, receive, _Answer(scope, send))
+
+    async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        try:
+            route, found = self._find(scope)
+            answer.route = route.path
+            await route.handle({**scope, **found}, receive, answer.send)
+        except ClientDisconnect:
+            answer.finish(CLIENT_CLOSED_REQUEST)  # there is nobody to answer
+        except IsiError as error:
+            await answer.refuse(error, receive)
+        except HTTPException as error:
+            await answer.refuse(_of_starlette(error), receive, error.headers)
+        except Exception as error:  # noqa: BLE001 - the last place where it can become an answer
+            logs.failure("request.failed", error)
+            await answer.refuse(IsiError(), receive)
+        finally:
+            answer.finish(CLIENT_CLOSED_REQUEST)
+
+    def _find(self, scope: Scope) -> tuple[Route, Scope]:
+        allowed: set[str] = set()
+        for route in self._routes:
+            match, found = route.matches(scope)
+            if match is Match.FULL:
+                return route, found
+            if match is Match.PARTIAL:
+                allowed |= route.methods or set()
+        if allowed:
+            raise HTTPException(405, headers={"Allow": ", ".join(sorted(allowed))})
+        raise NotFound
+
+
+def _of_starlette(error: HTTPException) -> IsiError:
+    if error.status_code == 404:
+        return NotFound()
+    if error.status_code == 405:
+        return MethodNotAllowed()
+    if error.status_code == 413:
+        return TooLarge()
+    if error.status_code >= 500:
+        return IsiError()
+    return RequestError()
+
+
+class _Answer:
+    """What is sent back: adds our headers, leaves HEAD without a body, and logs once."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
+        self._send = send
+        self._begun_at = time.monotonic()
+        self._finished = False
+        self._error: IsiError | None = None
+        self.status: int | None = None
+        self.route = "unmatched"
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            _pass_back(MutableHeaders(scope=message))
+        elif message["type"] == "http.response.body":
+            if self._scope["method"] == "HEAD":
+                message = {**message, "body": b""}
+            if not message.get("more_body", False):
+                self.finish(self.status)
+        await self._send(message)
+
+    async def refuse(self, error: IsiError, receive: Receive, headers: Mapping[str, str] | None = None) -> None:
+        """Send the problem document; once bytes are out, breaking the connection is the only honest answer left."""
+        self._error = error
+        if self.status is not None:
+            self.finish(500)
+            raise ConnectionAbortedError("failed while answering")
+        await problem_response(error, headers)(self._scope, receive, self.send)
+
+    def finish(self, status: int | None) -> None:
+        """Log the request, the first time this is called. Health checks come every few seconds: only failed ones."""
+        if self._finished:
+            return
+        self._finished = True
+        if self.route == _HEALTH and status == 200:
+            return
+        error = self._error
+        grave = status is not None and status >= 500
+        logs.event(
+            "request.finished",
+            level="error" if grave else "info",
+            method=self._scope["method"],
+            route=self.route,
+            status=status,
+            duration_ms=round((time.monotonic() - self._begun_at) * 1000, 2),
+            code=error.code if error else None,
+            upstream_code=error.upstream_code if error else None,
+            error_type=type(error.__cause__ or error).__name__ if error and grave else None,
+            where=logs.where(error) if error and grave else None,
+        )
+
+
+def _pass_back(headers: MutableHeaders) -> None:
+    request = context.current()
+    headers["X-Request-Id"] = request.request_id
+    if request.traceparent:
+        headers["traceparent"] = request.traceparent
+    if request.call_id:
+        headers["X-Call-Id"] = request.call_id

@@ -1,0 +1,110 @@
+"""Reading request bodies: never more than was asked for, and never JSON that two readers would read differently."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from starlette.requests import Request
+
+from isikit.errors.tree import NotJson, TooLarge
+
+BODY_LIMIT_BYTES = 256 * 1024
+MAX_DEPTH = 32
+
+
+async def read_body(request: Request, limit: int = BODY_LIMIT_BYTES) -> bytes:
+    """The whole body.
+
+    Parameters
+    ----------
+    request
+        The request; its body must not have been read.
+    limit
+        Bytes. A larger body is refused as soon as that is known, by its Content-Length or while it comes.
+
+    Raises
+    ------
+    TooLarge
+        413.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared[:20]) > limit:
+        raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def read_json(request: Request, limit: int = BODY_LIMIT_BYTES) -> object:
+    """The body as one JSON document (`parse_json`), whatever its Content-Type says.
+
+    Raises
+    ------
+    TooLarge, NotJson
+        413 and 400.
+    """
+    return parse_json(await read_body(request, limit))
+
+
+def parse_json(data: bytes) -> object:
+    """One JSON document (RFC 8259) that every reader would read the same.
+
+    Strings may hold lone surrogates (`"\\ud800"` is JSON): whether a text can be spoken is not decided here.
+
+    Raises
+    ------
+    NotJson
+        Broken, not UTF-8, a repeated name, NaN or Infinity (also by overflow, 1e999), or 32 deep and more.
+    """
+    try:
+        document = json.loads(
+            data.decode(), object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite
+        )
+    except (ValueError, RecursionError):
+        # `from None`: the cause carries the whole body (`JSONDecodeError.doc`), and the body is the text.
+        raise NotJson from None
+    _check_depth(document)
+    return document
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"This endpoint reads at most {limit} bytes.")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("repeated name")
+    return made
+
+
+def _no_constant(_: str) -> float:
+    raise ValueError("not a JSON number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("number too large")
+    return value
+
+
+def _check_depth(document: object) -> None:
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, (dict, list))
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return
+    raise NotJson

@@ -1,0 +1,36 @@
+"""Answers: JSON by msgspec, errors as RFC 9457 problem documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from isikit.errors.tree import IdentityError, IsiError, problem
+from isikit.host import context
+
+PROBLEM = "application/problem+json"
+
+
+def json_response(struct: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An `application/json` answer of anything msgspec can encode (Structs, dataclasses, dicts)."""
+    return Response(msgspec.json.encode(struct), status, headers, "application/json")
+
+
+def problem_response(error: IsiError, headers: Mapping[str, str] | None = None) -> Response:
+    """An `application/problem+json` answer, never to be stored.
+
+    `Retry-After` comes with `retry_after`, and `WWW-Authenticate` with 401, as RFC 9110 demands.
+    """
+    request = context.current_or_none()
+    answer = Response(
+        msgspec.json.encode(problem(error, request.request_id if request else "")), error.status, headers, PROBLEM
+    )
+    answer.headers["Cache-Control"] = "no-store"
+    if error.retry_after is not None:
+        answer.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, IdentityError) and error.status == 401:
+        answer.headers["WWW-Authenticate"] = 'ApiKey realm="speech"'
+    return answer

@@ -1,0 +1,106 @@
+"""The server: uvicorn, set up for an instance that is frozen between requests."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from isikit import logs
+from isikit.errors.tree import ConfigError
+from isikit.host.dispatch import Host
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+DEFAULT_PORT = 9000
+TEN_YEARS_SECONDS = 10 * 365 * 24 * 3600
+"""Keep-alive. 0 does not mean off in uvicorn, it closes at once; and a connection that is closed for being idle resets
+the POST that the platform has queued for the thaw, which the caller sees as 502 [both measured]."""
+GRACE_SECONDS = 5
+
+
+def load(module_name: str) -> Host:
+    """Import a function module and build its host. Errors of the import are the module's own."""
+    module = importlib.import_module(module_name)
+    app, handler = getattr(module, "app", None), getattr(module, "handler", None)
+    if app is None and handler is None:
+        raise ConfigError("The module offers neither app nor handler.")
+    return Host(
+        app,
+        handler,
+        initialize=getattr(module, "initialize", None),
+        pre_stop=getattr(module, "pre_stop", None),
+    )
+
+
+def server_config(app: ASGIApp, env: Mapping[str, str] = os.environ) -> uvicorn.Config:
+    """uvicorn's configuration: port and address from the environment, nothing logged, nothing closed for being idle."""
+    return uvicorn.Config(
+        app,
+        # The platform cannot reach 127.0.0.1 [custom runtime documentation]; a laptop wants nothing else.
+        host=env.get("ISI_LISTEN_HOST") or "0.0.0.0",  # noqa: S104
+        port=int(env.get("FC_CUSTOM_LISTEN_PORT") or env.get("FC_SERVER_PORT") or DEFAULT_PORT),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,  # it holds paths and queries
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=TEN_YEARS_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        reset_contextvars=True,  # a pipelined request must not begin in the context of the one before it
+    )
+
+
+def serve(module_name: str) -> int:
+    """Serve a function module until SIGTERM or SIGINT.
+
+    Returns
+    -------
+    int
+        The process's exit code: 0 after a signal, 1 when the module cannot be served.
+    """
+    begun_at = time.monotonic()
+    logs.setup(module_name)
+    try:
+        host = load(module_name)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the platform only sees that we are gone: say why first
+        logs.failure("host.failed", error)
+        for mistake in getattr(error, "errors", ()):
+            logs.event("config.refused", level="error", field=mistake.name, reason=mistake.code)
+        return 1
+    config = server_config(host)
+    server = _Server(config, module_name, begun_at)
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # uvicorn raises the signal again once it has stopped: by then these handlers are back, and the exit is a clean one.
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    server.run()
+    logs.event("host.stopped", module=module_name)
+    return 0 if server.started else 1
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, module_name: str, begun_at: float) -> None:
+        super().__init__(config)
+        self._module_name = module_name
+        self._begun_at = begun_at
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and say so: from now on the platform's health check finds us."""
+        await super().startup(sockets)
+        duration_ms = round((time.monotonic() - self._begun_at) * 1000, 2)
+        logs.event("host.started", module=self._module_name, port=self.config.port, duration_ms=duration_ms)

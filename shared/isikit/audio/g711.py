@@ -69,7 +69,7 @@ def _encoder(value: Callable[[int], int]) -> bytes:
 
 
 def _nearer(sample: int, low: int, high: int) -> bool:
-    """Whether `high` is the better value for `sample`; a draw goes to the smaller magnitude, at zero to the plus side."""
+    """Whether `high` is the better value for `sample`; a draw goes to the smaller magnitude, at zero to plus."""
     down, up = abs(sample - low), abs(high - sample)
     return up < down or (up == down and abs(high) <= abs(low))
 

@@ -77,7 +77,7 @@ def read(file: bytes) -> Wav:
         `audio.unreadable`: not RIFF/WAVE, no `fmt ` or `data`, another encoding.
     """
     if len(file) < 12 or file[:4] != b"RIFF" or file[8:12] != b"WAVE":
-        raise AudioError("this is not a WAV file")
+        raise AudioError("This is not a WAV file.")
     position = 12
     form: bytes | None = None
     while position + 8 <= len(file):
@@ -88,20 +88,20 @@ def read(file: bytes) -> Wav:
         elif name == b"data":
             return _parse(form, file[body : body + size])
         position = body + size + size % 2
-    raise AudioError("the WAV file has no data chunk")
+    raise AudioError("The WAV file has no data chunk.")
 
 
 def _parse(form: bytes | None, data: bytes) -> Wav:
     if form is None or len(form) < 16:
-        raise AudioError("the WAV file has no format before its data")
+        raise AudioError("The WAV file has no format before its data.")
     tag, channels, rate_hz, _, _, bits = struct.unpack_from("<HHIIHH", form)
     if tag == _EXTENSIBLE and len(form) >= 26:
         tag = struct.unpack_from("<H", form, 24)[0]
     encoding = _ENCODINGS.get(tag)
     if encoding is None or bits != _WIDTHS[encoding] * 8:
-        raise AudioError(f"WAV format {tag} with {bits} bits is not read here")
+        raise AudioError(f"WAV format {tag} with {bits} bits is not read here.")
     if not channels or not rate_hz:
-        raise AudioError("the WAV header names no channels or no rate")
+        raise AudioError("The WAV header names no channels or no rate.")
     block = _WIDTHS[encoding] * channels
     return Wav(data[: len(data) // block * block], rate_hz, channels, encoding)
 

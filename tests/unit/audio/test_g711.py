@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import audioop
+import itertools
 from array import array
 from collections.abc import Callable
 
 import pytest
-
 from isikit.audio import g711
 
 EVERY_SAMPLE = array("h", range(-32768, 32768)).tobytes()
@@ -33,7 +33,7 @@ def test_the_error_is_at_most_half_a_step_of_the_segment(
 ) -> None:
     values = sorted(set(array("h", decode(EVERY_CODE))))
     half_steps = dict.fromkeys(values, 0)
-    for low, high in zip(values, values[1:], strict=False):
+    for low, high in itertools.pairwise(values):
         for value in (low, high):
             half_steps[value] = max(half_steps[value], -(-(high - low) // 2))
     for sample, heard in zip(range(-32768, 32768), array("h", decode(encode(EVERY_SAMPLE))), strict=True):

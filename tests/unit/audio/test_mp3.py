@@ -6,7 +6,6 @@ import io
 
 import av
 import pytest
-
 from isikit.audio import mp3
 from unit.audio.tones import sine
 

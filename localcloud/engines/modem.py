@@ -136,7 +136,8 @@ def _basis(frequencies: tuple[int, ...], length: int, rate_hz: int) -> npt.NDArr
     time = np.arange(length) / rate_hz
     window = np.hamming(length)
     waves = window[:, None] * np.exp(-2j * np.pi * time[:, None] * np.array(frequencies)[None, :])
-    return (waves / window.sum()).astype(np.complex64)
+    basis: npt.NDArray[np.complex64] = (waves / window.sum()).astype(np.complex64)
+    return basis
 
 
 def _fractions(windows: Samples, basis: npt.NDArray[np.complex64]) -> Samples:
@@ -144,7 +145,8 @@ def _fractions(windows: Samples, basis: npt.NDArray[np.complex64]) -> Samples:
     power = np.abs(windows @ basis.real) ** 2 + np.abs(windows @ basis.imag) ** 2
     energy = np.einsum("ij,ij->i", windows, windows) / windows.shape[1]
     energy[energy < 1.0] = np.inf  # below one step of 16 bits there is nothing to hear
-    return (2 * power / energy[:, None]).astype(np.float32)
+    fractions: Samples = (2 * power / energy[:, None]).astype(np.float32)
+    return fractions
 
 
 def _find_sync(samples: Samples, rate_hz: int) -> int | None:

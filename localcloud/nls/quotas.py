@@ -1,0 +1,71 @@
+"""Concurrency of the account, counted per service over REST and WebSocket and all AppKeys together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from localcloud.faults import Faults
+from localcloud.nls.status import TOO_MANY_REQUESTS, Refusal
+
+TTS, LONG_TTS, SENTENCE, REALTIME = "tts", "long_tts", "sentence_asr", "realtime_asr"
+
+
+@dataclass(slots=True)
+class Limits:
+    """What a test or a demonstration may set; the defaults are a commercial account's.
+
+    Attributes
+    ----------
+    concurrency
+        Tasks at once per service (`tts`, `long_tts`, `sentence_asr`, `realtime_asr`).
+    idle_seconds
+        Without client data for so long, by the account's clock, a WebSocket task fails.
+    pace_slack_seconds
+        How far real-time audio may run ahead of the clock. The official C++ client never holds more than 10 s.
+    """
+
+    concurrency: dict[str, int] = field(default_factory=lambda: {TTS: 200, LONG_TTS: 100, SENTENCE: 200, REALTIME: 200})
+    idle_seconds: float = 10.0
+    pace_slack_seconds: float = 5.0
+
+
+class Quotas:
+    """Counts the tasks at work. For one event loop only."""
+
+    def __init__(self, limits: Limits, faults: Faults) -> None:
+        self._limits = limits
+        self._faults = faults
+        self._busy: Counter[str] = Counter()
+        self._peaks: Counter[str] = Counter()
+
+    def busy(self, service: str) -> int:
+        """Tasks of a service at work now."""
+        return self._busy[service]
+
+    @contextmanager
+    def slot(self, service: str) -> Iterator[None]:
+        """Hold one of the service's places.
+
+        Raises
+        ------
+        Refusal
+            40000005 when all are taken; counted as `nls.refused`.
+        """
+        if self._busy[service] >= self._limits.concurrency[service]:
+            self._faults.add("nls.refused")
+            raise Refusal(TOO_MANY_REQUESTS)
+        self._busy[service] += 1
+        self._raise_peak("nls.peak", self._busy.total())
+        self._raise_peak(f"nls.peak.{service}", self._busy[service])
+        try:
+            yield
+        finally:
+            self._busy[service] -= 1
+
+    def _raise_peak(self, counter: str, now: int) -> None:
+        if now > self._peaks[counter]:
+            self._faults.add(counter, now - self._peaks[counter])
+            self._peaks[counter] = now

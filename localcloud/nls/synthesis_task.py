@@ -1,0 +1,33 @@
+"""SpeechSynthesizer and SpeechLongSynthesizer: one directive in, binary frames out, no Stop."""
+
+from __future__ import annotations
+
+from localcloud.faults import Fault
+from localcloud.nls import synthesis, trouble
+from localcloud.nls.quotas import LONG_TTS, TTS
+from localcloud.nls.task import Task, begin
+
+
+class SynthesisTask(Task):
+    """StartSynthesis -> SynthesisStarted, audio, SynthesisCompleted (without a payload)."""
+
+    async def start(self) -> None:
+        """See `Task.start`."""
+        values = self.directive.payload
+        long = self.directive.namespace == "SpeechLongSynthesizer"
+        fault = begin(self, "nls.tts.ws", f"{values.get('voice', 'xiaoyun')}: {values.get('text', '')}")
+        order = synthesis.read_order(values, long=long)
+        self.take_place(LONG_TTS if long else TTS)
+        self.spawn(self._speak(order, fault))
+
+    async def _speak(self, order: synthesis.Order, fault: Fault | None) -> None:
+        await self.tell("SynthesisStarted")
+        await trouble.pause(fault)
+        synthesis.count(order, self.gateway.faults)
+        async for frame in trouble.troubled(synthesis.audio(order, self.gateway.engine), fault):
+            trouble.strike(fault, "after")
+            await self.conversation.send_audio(frame)
+        if trouble.is_action(fault, "never_complete"):
+            await self.wait_for_ever()
+        self.finish()
+        await self.tell("SynthesisCompleted")

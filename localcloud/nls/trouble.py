@@ -1,0 +1,112 @@
+"""Faults that only the speech service knows: audio that stops, tasks that fail late, completions that never come.
+
+Actions besides `error`, `drop` and `delay`: `drop_after_bytes` (`value` bytes, then the connection is cut; with
+`code="close"` a WebSocket says goodbye first), `task_failed_after_audio` (after `value` bytes, or after all),
+`never_complete`, `complete_without_audio`, and on WebSocket `handshake_403` and `handshake_delay`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from localcloud.faults import Fault, Faults
+from localcloud.nls.status import SERVER_ERROR, Refusal
+
+WEBSOCKET_OPERATIONS = ("nls.tts.ws", "nls.asr.ws")
+
+
+class Dropped(Exception):
+    """The connection is to be cut. `goodbye` sends a close frame first."""
+
+    def __init__(self, goodbye: bool = False) -> None:
+        self.goodbye = goodbye
+        super().__init__("the connection is cut by a fault")
+
+
+def begin(faults: Faults, operation: str, subject: str) -> Fault | None:
+    """Count a call; the fault that strikes it, if any. Handshake faults strike earlier."""
+    faults.add(operation)
+    return _struck(faults, operation, subject, handshake=False)
+
+
+def begin_handshake(faults: Faults) -> Fault | None:
+    """The fault that strikes a WebSocket handshake, whose service is not known yet. Not a call of an operation."""
+    for operation in WEBSOCKET_OPERATIONS:
+        fault = _struck(faults, operation, "", handshake=True)
+        if fault is not None:
+            return fault
+    return None
+
+
+def _struck(faults: Faults, operation: str, subject: str, *, handshake: bool) -> Fault | None:
+    # `Faults.begin` cannot tell the handshake's faults from the task's, and each must be counted at its own moment.
+    with faults._lock:
+        for fault in faults._armed:
+            fits = fault.operation == operation and fault.action.startswith("handshake_") is handshake
+            if fits and (handshake or fault.subject in subject) and fault.strikes():
+                return fault
+    return None
+
+
+def refusal(fault: Fault) -> Refusal:
+    """The service's own error that an `error` or `task_failed_after_audio` fault stands for."""
+    if fault.code.isdigit():
+        return Refusal(int(fault.code))
+    return Refusal(fault.status if fault.status >= 1000 else SERVER_ERROR)
+
+
+def strike(fault: Fault | None, when: str) -> None:
+    """Raise what an `error` or `drop` fault of that phase does."""
+    if fault is None or fault.when != when:
+        return
+    if fault.action == "error":
+        raise refusal(fault)
+    if fault.action == "drop":
+        raise Dropped
+
+
+async def pause(fault: Fault | None) -> None:
+    """Wait out a `delay` fault."""
+    if fault is not None and fault.action == "delay":
+        await asyncio.sleep(fault.seconds)
+
+
+def is_action(fault: Fault | None, action: str) -> bool:
+    """Whether the fault is of that action."""
+    return fault is not None and fault.action == action
+
+
+async def troubled(chunks: AsyncIterator[bytes], fault: Fault | None) -> AsyncIterator[bytes]:
+    """The audio, as far as the fault lets it through.
+
+    Raises
+    ------
+    Dropped, Refusal
+        At the byte where the fault strikes, or at the end of the audio.
+    """
+    action = fault.action if fault is not None else ""
+    counts_bytes = action in ("drop_after_bytes", "task_failed_after_audio")
+    limit = int(fault.value) if fault is not None and fault.value and counts_bytes else None
+    sent = 0
+    async for chunk in chunks:
+        if action == "complete_without_audio":
+            continue
+        part = chunk if limit is None else chunk[: limit - sent]
+        if part:
+            yield part
+        sent += len(part)
+        if limit is not None and sent >= limit:
+            break
+    if fault is not None and action == "drop_after_bytes":
+        raise Dropped(fault.code == "close")
+    if fault is not None and action == "task_failed_after_audio":
+        raise refusal(fault)
+
+
+def cut(request: web.Request) -> None:
+    """Reset the connection without an answer."""
+    if request.transport is not None:
+        request.transport.abort()

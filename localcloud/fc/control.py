@@ -1,0 +1,205 @@
+"""Function Compute's OpenAPI 2023-03-30 over HTTP: routes, signatures, bodies in, bodies out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from localcloud.account import Account
+from localcloud.fc.errors import FcError, invalid, response
+from localcloud.fc.request_ids import new_request_id
+from localcloud.fc.signature import Nonces, verify
+
+VERSION = "2023-03-30"
+BODY_LIMIT_BYTES = 100 * 1024 * 1024  # "zip as base64 via API or SDK: 100 MB, the whole body"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One authenticated API call. `names` are the decoded parts of the path, in order."""
+
+    request_id: str
+    names: tuple[str, ...]
+    query: dict[str, str]
+    headers: Any
+    body: bytes
+
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object; fields that are null are left out."""
+        try:
+            given = json.loads(self.body or b"{}")
+        except ValueError as error:
+            raise invalid("the request body is not JSON") from error
+        if not isinstance(given, dict):
+            raise invalid("the request body is not a JSON object")
+        return {name: value for name, value in given.items() if value is not None}
+
+
+# An operation answers a JSON object (200), `None` (204) or a response of its own.
+Answer = dict[str, Any] | web.Response | None
+Operation = Callable[[Call], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`template` has `{}` where a name stands, for example `functions/{}/triggers`."""
+
+    method: str
+    template: str
+    operation: str
+
+    def match(self, method: str, path: str) -> tuple[str, ...] | None:
+        """The names in `path` (still encoded), or `None`."""
+        if method != self.method:
+            return None
+        pattern = re.escape(f"/{VERSION}/{self.template}").replace(r"\{\}", "([^/]+)")
+        found = re.fullmatch(pattern, path)
+        return found.groups() if found else None
+
+
+# The whole API of the SDK 4.8.3, so that what is not built is told apart from what does not exist.
+ROUTES = [
+    Route(*line.split())
+    for line in """
+        POST functions CreateFunction
+        GET functions ListFunctions
+        GET functions/{} GetFunction
+        PUT functions/{} UpdateFunction
+        DELETE functions/{} DeleteFunction
+        GET functions/{}/code GetFunctionCode
+        POST functions/{}/invocations InvokeFunction
+        POST functions/{}/versions PublishFunctionVersion
+        GET functions/{}/versions ListFunctionVersions
+        DELETE functions/{}/versions/{} DeleteFunctionVersion
+        POST functions/{}/aliases CreateAlias
+        GET functions/{}/aliases ListAliases
+        GET functions/{}/aliases/{} GetAlias
+        PUT functions/{}/aliases/{} UpdateAlias
+        DELETE functions/{}/aliases/{} DeleteAlias
+        POST functions/{}/triggers CreateTrigger
+        GET functions/{}/triggers ListTriggers
+        GET functions/{}/triggers/{} GetTrigger
+        PUT functions/{}/triggers/{} UpdateTrigger
+        DELETE functions/{}/triggers/{} DeleteTrigger
+        PUT functions/{}/async-invoke-config PutAsyncInvokeConfig
+        GET functions/{}/async-invoke-config GetAsyncInvokeConfig
+        DELETE functions/{}/async-invoke-config DeleteAsyncInvokeConfig
+        GET async-invoke-configs ListAsyncInvokeConfigs
+        PUT functions/{}/concurrency PutConcurrencyConfig
+        GET functions/{}/concurrency GetConcurrencyConfig
+        DELETE functions/{}/concurrency DeleteConcurrencyConfig
+        GET concurrency-configs ListConcurrencyConfigs
+        PUT functions/{}/scaling-config PutScalingConfig
+        GET functions/{}/scaling-config GetScalingConfig
+        DELETE functions/{}/scaling-config DeleteScalingConfig
+        GET scaling-configs ListScalingConfigs
+        PUT functions/{}/provision-config PutProvisionConfig
+        GET functions/{}/provision-config GetProvisionConfig
+        DELETE functions/{}/provision-config DeleteProvisionConfig
+        GET provision-configs ListProvisionConfigs
+        POST layers/{}/versions CreateLayerVersion
+        GET layers/{}/versions ListLayerVersions
+        GET layers/{}/versions/{} GetLayerVersion
+        DELETE layers/{}/versions/{} DeleteLayerVersion
+        GET layerarn/{} GetLayerVersionByArn
+        PUT layers/{}/acl PutLayerACL
+        GET layers ListLayers
+        GET functions/{}/async-tasks ListAsyncTasks
+        GET functions/{}/async-tasks/{} GetAsyncTask
+        PUT functions/{}/async-tasks/{}/stop StopAsyncTask
+        GET functions/{}/instances ListInstances
+        POST functions/{}/invoke/disable DisableFunctionInvocation
+        POST functions/{}/invoke/enable EnableFunctionInvocation
+        POST functions/{}/sessions CreateSession
+        GET functions/{}/sessions ListSessions
+        POST functions/{}/snapshots CreateSnapshot
+        POST functions/{}/vpc-bindings CreateVpcBinding
+        GET functions/{}/vpc-bindings ListVpcBindings
+        POST custom-domains CreateCustomDomain
+        GET custom-domains ListCustomDomains
+        GET custom-domains/{} GetCustomDomain
+        PUT custom-domains/{} UpdateCustomDomain
+        DELETE custom-domains/{} DeleteCustomDomain
+        PUT resource-groups ChangeResourceGroup
+        GET regions DescribeRegions
+        POST tags-v2 TagResources
+        GET tags-v2 ListTagResources
+        DELETE tags-v2 UntagResources
+    """.strip().splitlines()
+]
+
+
+def make_app(
+    account: Account, nonces: Nonces, operations: dict[str, Operation], begin_fault: Callable[[str, str], Any]
+) -> web.Application:
+    """The control plane. Operations that are not in `operations` are 501 `NotImplemented`."""
+
+    async def handle(request: web.Request) -> web.Response:
+        request_id = new_request_id()
+        try:
+            return await _answer(request, request_id)
+        except FcError as error:
+            return response(error, request_id)
+
+    async def _answer(request: web.Request, request_id: str) -> web.Response:
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge as error:
+            raise FcError(
+                400, "EntityTooLarge", f"payload size exceeds maximum allowed size ({BODY_LIMIT_BYTES} bytes)"
+            ) from error
+        path, _, query = request.raw_path.partition("?")
+        verify(
+            account,
+            nonces,
+            method=request.method,
+            raw_path=path,
+            raw_query=query,
+            headers=request.headers,
+            body=body,
+        )
+        operation, names = _route(request.method, path)
+        fault = begin_fault(f"fc.{operation}", names[0] if names else "")
+        if fault is not None and fault.action == "error" and fault.when == "before":
+            raise FcError(
+                fault.status, fault.code or "InternalServerError", "an internal error has occurred. Please retry."
+            )
+        if operation not in operations:
+            raise FcError(501, "NotImplemented", f"localcloud does not implement {operation}")
+        call = Call(request_id, tuple(map(unquote, names)), dict(request.query), request.headers, body)
+        answer = await operations[operation](call)
+        if fault is not None and fault.action in ("error", "drop"):
+            if fault.action == "drop" and request.transport is not None:
+                request.transport.abort()
+            raise FcError(
+                fault.status, fault.code or "InternalServerError", "an internal error has occurred. Please retry."
+            )
+        return _render(answer, request_id)
+
+    app = web.Application(client_max_size=BODY_LIMIT_BYTES)
+    app.router.add_route("*", "/{path:.*}", handle)
+    return app
+
+
+def _route(method: str, path: str) -> tuple[str, tuple[str, ...]]:
+    for route in ROUTES:
+        names = route.match(method, path)
+        if names is not None:
+            return route.operation, names
+    raise FcError(400, "PathNotSupported", f"'{path}' against '{method}' is not supported")
+
+
+def _render(answer: Answer, request_id: str) -> web.Response:
+    if isinstance(answer, web.Response):
+        answer.headers["x-fc-request-id"] = request_id
+        return answer
+    headers = {"x-fc-request-id": request_id}
+    if answer is None:
+        return web.Response(status=204, headers=headers)
+    return web.json_response(answer, headers=headers)

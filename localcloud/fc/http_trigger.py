@@ -1,0 +1,244 @@
+"""HTTP triggers: one listener per trigger, raw HTTP through to a web function."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+
+from localcloud.account import Account
+from localcloud.faults import Fault
+from localcloud.fc import cors
+from localcloud.fc.async_queue import AsyncQueue
+from localcloud.fc.errors import FcError, invalid, not_built, response
+from localcloud.fc.fleet import Fleet, failure, time_limit
+from localcloud.fc.headers import Invocation, from_client, from_function, total_bytes
+from localcloud.fc.invoke import UNHANDLED, Outcome
+from localcloud.fc.model import FunctionSpec, Trigger
+from localcloud.fc.request_ids import new_request_id
+from localcloud.fc.signature import Nonces, verify
+from localcloud.relay import relay
+
+HEADERS_LIMIT_BYTES = 8 * 1024
+TARGET_LIMIT_BYTES = 4 * 1024
+SYNC_LIMIT_BYTES = 32 * 1024 * 1024
+ASYNC_LIMIT_BYTES = 128 * 1024
+_BUFFERED_BYTES = 1024 * 1024  # what is smaller is read before it is sent, so that an idempotent call can be repeated
+METHODS = ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS")
+
+
+class Functions(Protocol):
+    """What the listener asks of the control plane."""
+
+    def resolve(self, function: str, qualifier: str) -> FunctionSpec:
+        """The state of a function behind a qualifier; `FcError` 404 when there is none."""
+
+
+@dataclass(slots=True)
+class HttpListener:
+    """Answers requests of one HTTP trigger of one function."""
+
+    function: str
+    trigger: Trigger
+    account: Account
+    functions: Functions
+    fleet: Fleet
+    queue: AsyncQueue
+    begin_fault: Any
+    nonces: Nonces
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """One request, from the limits to the last byte. Refusals have the API's error shape."""
+        request_id = new_request_id()
+        origin = request.headers.get("Origin", "")
+        try:
+            return await self._answer(request, request_id, origin)
+        except FcError as error:
+            refusal = response(error, request_id)
+            if origin:
+                cors.apply(refusal.headers, origin, self.trigger.config.get("corsConfig"))
+            return refusal
+
+    async def _answer(self, request: web.Request, request_id: str, origin: str) -> web.StreamResponse:
+        fault: Fault | None = self.begin_fault("fc.http", f"{self.function} {request.path}")
+        if fault is not None and fault.when == "before":
+            await _suffer(fault, request)
+        headers = self._check(request)
+        if request.method == "OPTIONS" and "OPTIONS" not in self.trigger.config["methods"]:
+            return cors.preflight(request, self.trigger.config["methods"], self.trigger.config.get("corsConfig"))
+        if request.method not in self.trigger.config["methods"]:
+            raise FcError(
+                405, "MethodNotAllowed", f"the HTTP trigger of '{self.function}' does not list {request.method}"
+            )
+        await self._authenticate(request)
+        spec = self.functions.resolve(self.function, self.trigger.qualifier)
+        invocation = Invocation(request_id, self.trigger.qualifier, 0, request.remote or "127.0.0.1")
+        if request.headers.get("x-fc-invocation-type", "Sync") == "Async":
+            return await self._accept(request, headers, invocation)
+        answer = await self._forward(request, spec, headers, invocation, origin)
+        if fault is not None and fault.when == "after":
+            await _suffer(fault, request)
+        return answer
+
+    def _check(self, request: web.Request) -> CIMultiDict[str]:
+        """The limits of the page web-functions: 400 InvalidArgument beyond any of them."""
+        if total_bytes(request.headers) > HEADERS_LIMIT_BYTES:
+            raise invalid(f"request headers are larger than {HEADERS_LIMIT_BYTES} bytes")
+        if len(request.raw_path.encode("utf-8", "surrogateescape")) > TARGET_LIMIT_BYTES:
+            raise invalid(f"path and query are larger than {TARGET_LIMIT_BYTES} bytes")
+        if not request.raw_path.startswith("/"):
+            raise invalid("the request target is not a path")
+        if (request.content_length or 0) > SYNC_LIMIT_BYTES:
+            raise invalid(f"the request body is larger than {SYNC_LIMIT_BYTES} bytes")
+        if "Upgrade" in request.headers:
+            raise not_built(f"protocol upgrades ({request.headers['Upgrade']})")
+        if request.headers.get("x-fc-invocation-type", "Sync") not in ("Sync", "Async"):
+            raise invalid("x-fc-invocation-type is Sync or Async")
+        return from_client(request.headers)
+
+    async def _authenticate(self, request: web.Request) -> None:
+        if self.trigger.config.get("disableURLInternet"):
+            raise FcError(403, "AccessDenied", "access through the public URL is disabled")
+        if self.trigger.config["authType"] == "function":
+            path, _, query = request.raw_path.partition("?")
+            body = await request.read()
+            verify(
+                self.account,
+                self.nonces,
+                method=request.method,
+                raw_path=path,
+                raw_query=query,
+                headers=request.headers,
+                body=body,
+            )
+
+    async def _accept(self, request: web.Request, headers: CIMultiDict[str], invocation: Invocation) -> web.Response:
+        """Queue the request: 202 now, the function later; what it answers then is not for the client."""
+        body = await _read(request, ASYNC_LIMIT_BYTES)
+        method, target = request.method, request.raw_path
+        headers.popall("Content-Length", None)
+
+        async def run(attempt: Invocation) -> Outcome:
+            spec = self.functions.resolve(self.function, self.trigger.qualifier)
+            async with self.fleet.pool(spec).instance() as instance:
+                started_at = time.monotonic()
+                sent = headers.copy()
+                sent.update(self.fleet.control_headers(spec, attempt, "/http-invoke"))
+                try:
+                    with time_limit(instance):
+                        async with instance.call(method, target, sent, body) as answer:
+                            text = await answer.read()
+                            failed = answer.status >= 500 or answer.headers.get("x-fc-status", "200") != "200"
+                except (aiohttp.ClientError, asyncio.TimeoutError, OSError):
+                    await instance.see_whether_it_died()
+                    text, failed = json.dumps(failure(instance, started_at)).encode(), True
+                return Outcome(text, UNHANDLED if failed else "", instance.instance_id, 0.0, b"")
+
+        task_id = request.headers.get("x-fc-async-task-id", "")
+        self.queue.submit(self.function, self.trigger.qualifier, run, invocation.request_id, task_id)
+        return web.Response(status=202, headers={"x-fc-request-id": invocation.request_id})
+
+    async def _forward(
+        self,
+        request: web.Request,
+        spec: FunctionSpec,
+        headers: CIMultiDict[str],
+        invocation: Invocation,
+        origin: str,
+    ) -> web.StreamResponse:
+        body = await Body.of(request, SYNC_LIMIT_BYTES)
+        if body.buffered:
+            headers.popall("Content-Length", None)
+        async with self.fleet.pool(spec).instance() as instance:
+            started_at = time.monotonic()
+            headers.update(self.fleet.control_headers(spec, invocation, "/http-invoke"))
+            try:
+                with time_limit(instance):
+                    async with instance.call(request.method, request.raw_path, headers, body.data) as answer:
+                        return await relay(request, answer, self._response_headers(answer, invocation, origin))
+            except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+                if request.transport is None or request.transport.is_closing():
+                    raise asyncio.CancelledError from error  # the client is gone: nobody to answer
+                await instance.see_whether_it_died()
+                if body.too_large:
+                    raise invalid(f"the request body is larger than {SYNC_LIMIT_BYTES} bytes") from error
+                raise FcError(502, UNHANDLED, failure(instance, started_at)["errorMessage"]) from error
+            except asyncio.CancelledError:
+                # The client went away (499). Only an instance that serves one request without a health check restarts.
+                if spec.instance_concurrency == 1 and spec.health_check is None:
+                    instance.condemn("invocation canceled by client")
+                raise
+
+    def _response_headers(
+        self, answer: aiohttp.ClientResponse, invocation: Invocation, origin: str
+    ) -> CIMultiDict[str]:
+        headers = from_function(answer.headers)
+        if total_bytes(headers) > HEADERS_LIMIT_BYTES:
+            raise FcError(502, "BadResponse", f"response headers are larger than {HEADERS_LIMIT_BYTES} bytes")
+        headers["x-fc-request-id"] = invocation.request_id
+        if origin:
+            cors.apply(headers, origin, self.trigger.config.get("corsConfig"))
+        return headers
+
+
+async def _suffer(fault: Fault, request: web.Request) -> None:
+    """Let a fault strike: `delay`, `drop` or `error`."""
+    if fault.action == "delay":
+        await asyncio.sleep(fault.seconds)
+    elif fault.action == "drop":
+        if request.transport is not None:
+            request.transport.abort()
+        raise asyncio.CancelledError
+    else:
+        raise FcError(
+            fault.status, fault.code or "InternalServerError", "an internal error has occurred. Please retry."
+        )
+
+
+class Body:
+    """A request's body: small ones read whole, so that an idempotent call can be repeated; others streamed."""
+
+    def __init__(self, data: bytes | AsyncIterator[bytes] | None) -> None:
+        self.data = data
+        self.too_large = False
+
+    @property
+    def buffered(self) -> bool:
+        """Whether all of it is here."""
+        return self.data is None or isinstance(self.data, bytes)
+
+    @classmethod
+    async def of(cls, request: web.Request, limit: int) -> Body:
+        """The body of `request`; beyond `limit` bytes the stream ends in an error and `too_large` is set."""
+        if not request.body_exists:
+            return cls(None)
+        if request.content_length is not None and request.content_length <= _BUFFERED_BYTES:
+            return cls(await request.read())
+        body = cls(None)
+        body.data = body._stream(request, limit)
+        return body
+
+    async def _stream(self, request: web.Request, limit: int) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in request.content.iter_any():
+            size += len(chunk)
+            if size > limit:
+                self.too_large = True
+                raise OverflowError(f"more than {limit} bytes")
+            yield chunk
+
+
+async def _read(request: web.Request, limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise invalid(f"the request body is larger than {limit} bytes")
+    return bytes(body)

@@ -1,0 +1,105 @@
+"""The prompts function: its routes, and the event it sends to itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from isikit.errors import RequestError
+from isikit.host import EventContext, json_response, make_app, read_json
+from isikit.host import context as request_context
+from isikit.identity import identify
+from isikit.tenants import Tenant
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from functions.prompts import kept, voices
+from functions.prompts.asking import ask
+from functions.prompts.later import Event
+from functions.prompts.openapi import DOCUMENT
+from functions.prompts.playing import Audio
+from functions.prompts.remaking import carry_out
+from functions.prompts.request import parse
+from functions.prompts.service import Prompts, instance
+
+_NOT_STORED = {"Cache-Control": "no-store"}
+
+
+def routes(prompts: Callable[[], Prompts]) -> list[Route]:
+    """The routes of an instance.
+
+    Parameters
+    ----------
+    prompts
+        Gives the instance's collaborators; not called before the first request.
+    """
+
+    async def caller(request: Request) -> Tenant:
+        return identify(request.headers, await prompts().tenants.current())
+
+    async def post_prompt(request: Request) -> Response:
+        tenant = await caller(request)
+        wish = parse(await read_json(request), tenant)
+        request_context.update(call_id=wish.call_id)
+        answer = await ask(prompts(), tenant, wish)
+        status = 202 if answer.status == "pending" else 200
+        if _wants_text(request.headers.get("accept", "")):
+            return Response(answer.url, status, _NOT_STORED, "text/plain")
+        return json_response(answer.as_dict(), status, _NOT_STORED)
+
+    async def get_prompt(request: Request) -> Response:
+        tenant = await caller(request)
+        shown = await kept.show(prompts(), tenant.id, request.path_params["prompt_id"])
+        return json_response(shown, headers=_NOT_STORED)
+
+    async def delete_prompt(request: Request) -> Response:
+        tenant = await caller(request)
+        await kept.delete(prompts(), tenant.id, request.path_params["prompt_id"])
+        return Response(status_code=204, headers=_NOT_STORED)
+
+    async def get_voices(request: Request) -> Response:
+        return json_response(voices.listing(await caller(request)), headers=_NOT_STORED)
+
+    async def get_openapi(_: Request) -> Response:
+        return json_response(DOCUMENT)
+
+    audio = Audio(prompts)
+    return [
+        Route("/v1/prompts", post_prompt, methods=["POST"]),
+        Route("/v1/prompts/{prompt_id}", get_prompt, methods=["GET"]),
+        Route("/v1/prompts/{prompt_id}", delete_prompt, methods=["DELETE"]),
+        Route("/v1/voices", get_voices, methods=["GET"]),
+        Route("/p/{path:path}", audio),
+        Route("/e/{path:path}", audio),
+        Route("/openapi.json", get_openapi, methods=["GET"]),
+    ]
+
+
+def _wants_text(accept: str) -> bool:
+    """Whether the caller prefers text/plain to JSON: a dialplan that cannot read JSON asks for the URL alone."""
+    weights = {"text/plain": 0.0, "application/json": 0.0}
+    for part in accept.lower().split(","):
+        kind, *parameters = (piece.strip() for piece in part.split(";"))
+        weight = next((value[2:] for value in parameters if value.startswith("q=")), "1")
+        if kind in weights:
+            weights[kind] = float(weight) if weight.replace(".", "", 1).isdecimal() else 0.0
+    return weights["text/plain"] > weights["application/json"]
+
+
+async def handler(event: bytes, context: EventContext) -> dict[str, bool]:
+    """`{"make": ...}`: a rendition that nobody waited for is made from its recipe. Repeating it does no harm.
+
+    Raises
+    ------
+    RequestError
+        Any other event.
+    """
+    try:
+        make = msgspec.json.decode(event, type=Event).make
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise RequestError("This function takes only events that it sent to itself.") from None
+    return {"made": await carry_out(instance(), make, context.deadline)}
+
+
+app = make_app(routes(instance))

@@ -1,0 +1,174 @@
+"""`POST /v1/prompts`: from a caller's wish to the URL of audio that is there, or will be."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Final, Literal, TypeVar
+
+from isikit import logs
+from isikit.errors import FieldError, Overloaded, RequestError
+from isikit.host import context
+from isikit.nls import synthesis as nls
+from isikit.tenants import Tenant
+
+from functions.prompts import ids
+from functions.prompts.consumers import Consumer
+from functions.prompts.kept import audio
+from functions.prompts.maker import Job, Made
+from functions.prompts.prompt import FREE, Cost, Place
+from functions.prompts.recipe import expires_at
+from functions.prompts.request import Wish
+from functions.prompts.service import Prompts
+from functions.prompts.stored import Stored, rfc3339
+
+T = TypeVar("T")
+Status = Literal["ready", "degraded", "pending"]
+How = Literal["hit", "miss", "coalesced", "bypass"]
+
+LEAST_LIFE_SECONDS: Final = 60.0
+"""Of a prompt of a day that is given out again: a URL that dies on its way to the player is of no use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the caller is told. `stored` is missing while it is pending."""
+
+    id: str
+    url: str
+    status: Status
+    how: How
+    wish: Wish
+    stored: Stored | None
+    cost: Cost
+    expires_at: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The body of the answer."""
+        return {
+            "id": self.id,
+            "url": self.url,
+            "status": self.status,
+            "cache": self.how,
+            "voice_used": (self.stored.voice if self.stored else "") or self.wish.prompt.voice,
+            "audio": audio(self.wish.rendition, self.stored),
+            "billed": {"characters": self.cost.characters, "calls": self.cost.calls},
+            "expires_at": None if self.expires_at is None else rfc3339(self.expires_at),
+        }
+
+
+async def ask(prompts: Prompts, tenant: Tenant, wish: Wish) -> Answer:
+    """Find the audio, or have it made within `wait_ms`.
+
+    Raises
+    ------
+    Overloaded
+        The speech service's places were taken all the time; nothing was spent.
+    IsiError
+        Whatever making it came to.
+    """
+    begun_at = monotonic()
+    prompt_id = wish.prompt.id(await prompts.keys.current(), tenant.id)
+    place = Place(tenant.id, wish.retention, ids.once() if wish.cache == "bypass" else prompt_id)
+    found, replaces = None, wish.cache == "refresh"
+    if wish.cache != "bypass":
+        look = await prompts.cache.find(place.rendition_key(wish.rendition))
+        replaces |= look.stored is not None and look.stored.life_seconds < LEAST_LIFE_SECONDS
+        found = None if replaces else look.intact
+    made = Made(found, "hit") if found is not None else await _made(prompts, tenant, wish, place, replaces)
+    if made is not None:
+        _check_limits(wish.consumer, made.stored.size, made.stored.duration_ms)
+        ends_at = made.stored.expires_at
+    else:
+        ends_at = await _leave_for_later(prompts, place, wish)
+    answer = Answer(
+        id=prompt_id,
+        url=prompts.url(place, wish.rendition),
+        status="ready" if made is not None else "pending",
+        how="bypass" if wish.cache == "bypass" else "miss" if made is None else made.how,
+        wish=wish,
+        stored=made.stored if made is not None else None,
+        cost=made.cost if made is not None else FREE,
+        expires_at=ends_at,
+    )
+    _log(answer, (monotonic() - begun_at) * 1000)
+    return answer
+
+
+async def _made(prompts: Prompts, tenant: Tenant, wish: Wish, place: Place, replaces: bool) -> Made | None:
+    """The audio, or None where the caller does not wait (long enough)."""
+    prompt, rendition = wish.prompt, wish.rendition
+    # Half of what the text should last is the least that counts as whole (`isikit.nls.synthesis.prove`).
+    least_ms = nls.expected_ms(prompt.text, prompt.speech_rate, prompt.is_ssml) // 2
+    _check_limits(wish.consumer, rendition.least_bytes(least_ms), least_ms)
+    if wish.wait_ms == 0:
+        return None
+    deadline = context.current().deadline
+    job = Job(
+        place=place,
+        prompt=prompt,
+        rendition=rendition,
+        tenant=tenant,
+        deadline=deadline,
+        is_claimed=wish.retention == "permanent",
+        replaces=replaces,
+    )
+    work = asyncio.ensure_future(prompts.maker.make(job))
+    try:
+        await asyncio.wait((work,), timeout=deadline.sooner(wish.wait_ms / 1000).remaining())
+        if work.done():
+            return work.result()
+        is_queued = prompts.maker.is_queued(place)
+    finally:
+        await ended(work)
+    if is_queued:
+        raise Overloaded("All places for synthesis were taken.")
+    return None
+
+
+async def ended(work: asyncio.Future[T]) -> None:
+    """Cancel what nobody waits for any more, and wait for its end: nothing may run after the answer."""
+    if not work.done():
+        work.cancel()
+        await asyncio.wait((work,))
+        if not work.cancelled():
+            work.exception()  # nobody is left to hear of it
+
+
+async def _leave_for_later(prompts: Prompts, place: Place, wish: Wish) -> float | None:
+    """Have it made by another invocation; from the recipe, so that whoever gets it first can make it as well."""
+    made_at = await prompts.recipes.write(place, wish.prompt)
+    await prompts.later.make(place, wish.rendition)
+    return expires_at(place, made_at)
+
+
+def _check_limits(consumer: Consumer | None, size: int, duration_ms: int) -> None:
+    if consumer is None:
+        return
+    if consumer.max_bytes is not None and size > consumer.max_bytes:
+        raise RequestError(errors=[FieldError("consumer", "too_long", {"max_bytes": consumer.max_bytes})])
+    if consumer.max_duration_ms is not None and duration_ms > consumer.max_duration_ms:
+        raise RequestError(errors=[FieldError("consumer", "too_long", {"max_duration_ms": consumer.max_duration_ms})])
+
+
+def _log(answer: Answer, duration_ms: float) -> None:
+    whole = answer.wish.prompt.cost()
+    saved = answer.status == "ready" and answer.how in ("hit", "coalesced")
+    logs.event(
+        "prompt.served",
+        prompt_id=answer.id,
+        rendition=answer.wish.rendition.name,
+        retention=answer.wish.retention,
+        consumer=answer.wish.consumer.name if answer.wish.consumer else None,
+        voice=answer.wish.prompt.voice,
+        cache=answer.how,
+        state=answer.status,
+        bytes=answer.stored.size if answer.stored else None,
+        audio_ms=answer.stored.duration_ms if answer.stored else None,
+        characters_billed=answer.cost.characters,
+        calls_billed=answer.cost.calls,
+        characters_saved=whole.characters if saved else 0,
+        calls_saved=whole.calls if saved else 0,
+        duration_ms=round(duration_ms, 2),
+    )

@@ -1,0 +1,191 @@
+"""Published audio: found, read and proved, published first-writer-wins, forgotten."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from isikit import logs
+from isikit.errors import AlreadyExists, StorageError
+from isikit.objects import ObjectStore
+
+from functions.prompts import stored as storage
+from functions.prompts.stored import Stored
+from functions.prompts.warm import Warm
+
+_ROUNDS: Final = 3  # of publishing where somebody else's object is in the way, and is not whole
+
+
+class Health(Enum):
+    """What there is under a key."""
+
+    MISSING = "missing"
+    INTACT = "intact"
+    EXPIRED = "expired"
+    DAMAGED = "damaged"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was found under a key. `stored` is there when it is intact or expired."""
+
+    health: Health
+    stored: Stored | None = None
+
+    @property
+    def intact(self) -> Stored | None:
+        """What was found, if it may be served."""
+        return self.stored if self.health is Health.INTACT else None
+
+
+_MISSING: Final = Look(Health.MISSING)
+_DAMAGED: Final = Look(Health.DAMAGED)
+
+
+class Cache:
+    """The prompts bucket, with this instance's memory in front of it.
+
+    Parameters
+    ----------
+    store
+        The prompts bucket.
+    warm
+        This instance's memory.
+    clock
+        Wall time in seconds.
+    """
+
+    def __init__(self, store: ObjectStore, warm: Warm, clock: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._warm = warm
+        self._clock = clock
+
+    async def find(self, key: str) -> Look:
+        """What there is, by memory or one HEAD. The bytes are not proved.
+
+        Where OSS cannot be asked, permanent audio in memory is still right: only its deletion could be missed, and a
+        player that is refused throws its own good copy away (FreeSWITCH's mod_httapi does).
+
+        Raises
+        ------
+        StorageError
+            OSS could not be asked, and memory has nothing to go by.
+        """
+        known = self._warm.fresh(key, self._clock())
+        if known is not None:
+            return _judged(known)
+        asked_at = self._clock()
+        before = self._warm.stale(key, asked_at)
+        try:
+            info = await self._store.head(key)
+        except StorageError:
+            if before is not None and before.expires_at is None:
+                return _judged(before)
+            raise
+        if info is None:
+            self._warm.drop(key)
+            return _MISSING
+        found = storage.read(info)
+        if found is not None and before is not None and before.etag == found.etag:
+            found = dataclasses.replace(found, body=before.body)
+        return self._seen(key, found, asked_at)
+
+    async def audio(self, key: str) -> Look:
+        """What there is, with its proved bytes: from memory (made sure of by one HEAD) or by one GET.
+
+        Raises
+        ------
+        StorageError
+            OSS could not be asked, and memory has nothing to go by.
+        """
+        known = self._warm.stale(key, self._clock())
+        if known is not None and known.body is not None:
+            look = await self.find(key)
+            if look.stored is None or look.stored.body is not None:
+                return look
+        return await self._get(key, keep=True)
+
+    async def master(self, key: str) -> Look:
+        """What there is, with its proved bytes, by one GET. Nothing is remembered: masters are seldom read again."""
+        return await self._get(key, keep=False)
+
+    async def publish(
+        self, key: str, body: bytes, content_type: str, metadata: dict[str, str], *, replace: bool, keep: bool = True
+    ) -> Stored:
+        """Publish, and answer what lies there afterwards: the first writer's, which may be somebody else's.
+
+        Parameters
+        ----------
+        replace
+            What lies there is known to be damaged, expired or unwanted, and is written over.
+        keep
+            Whether the bytes are worth remembering.
+
+        Raises
+        ------
+        StorageError
+            It may be published or not.
+        """
+        for _ in range(_ROUNDS):
+            try:
+                info = await self._store.put(
+                    key, body, content_type=content_type, metadata=metadata, forbid_overwrite=not replace
+                )
+                etag = info.etag
+            except AlreadyExists:
+                etag = ""
+            # Look again: simultaneous first writes may both pass [OSS, overwrite rules], and only the answer to a
+            # reader names the Last-Modified that every other reader gets.
+            self._warm.drop(key)
+            look = await self.find(key) if etag else await self._get(key, keep=keep)
+            found = look.intact
+            if found is not None and found.body is None:
+                if found.etag != etag:
+                    found = (await self._get(key, keep=keep)).intact
+                else:
+                    found = dataclasses.replace(found, body=body)
+                    if keep:
+                        self._warm.keep(found, self._clock())
+            if found is not None:
+                return found
+            replace = True
+        raise StorageError("What was published cannot be read back.", code="oss.damaged")
+
+    async def delete(self, *keys: str) -> None:
+        """Delete objects and forget them; what is not there is no error."""
+        for key in keys:
+            await self._store.delete(key)
+            self._warm.drop(key)
+
+    async def list(self, prefix: str) -> list[str]:
+        """The keys below a prefix."""
+        return await self._store.list(prefix)
+
+    def forget(self, prefix: str) -> None:
+        """Forget what this instance knows below a prefix, so that it looks again."""
+        self._warm.drop_all(prefix)
+
+    async def _get(self, key: str, *, keep: bool) -> Look:
+        asked_at = self._clock()
+        answer = await self._store.get(key)
+        if answer is None:
+            self._warm.drop(key)
+            return _MISSING
+        return self._seen(key, storage.read(*answer), asked_at, keep=keep)
+
+    def _seen(self, key: str, found: Stored | None, asked_at: float, *, keep: bool = True) -> Look:
+        if found is None:
+            self._warm.drop(key)
+            logs.event("prompt.damaged", level="warning", rendition=key.rpartition("/")[2])
+            return _DAMAGED
+        if keep:
+            self._warm.keep(found, asked_at)
+        return _judged(found)
+
+
+def _judged(found: Stored) -> Look:
+    return Look(Health.INTACT if found.life_seconds > 0 else Health.EXPIRED, found)

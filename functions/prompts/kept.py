@@ -1,0 +1,98 @@
+"""What is kept of one prompt: shown, and deleted."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from isikit import logs
+from isikit.errors import NotFound
+
+from functions.prompts.ids import ID
+from functions.prompts.prompt import Place, Retention
+from functions.prompts.rendition import RENDITIONS, Rendition
+from functions.prompts.service import Prompts
+from functions.prompts.stored import Stored, rfc3339
+
+_RETENTIONS: tuple[Retention, ...] = ("permanent", "day")
+
+
+async def show(prompts: Prompts, tenant_id: str, prompt_id: str) -> dict[str, Any]:
+    """A prompt of the tenant with its renditions; never its text.
+
+    Raises
+    ------
+    NotFound
+        The tenant has none of that id.
+    """
+    places = _places(tenant_id, prompt_id)
+    shown = [one for found in await asyncio.gather(*(_renditions(prompts, place) for place in places)) for one in found]
+    recipes = await asyncio.gather(*(prompts.recipes.read(place) for place in places))
+    recipe = next((found for found in recipes if found is not None), None)
+    if not shown and recipe is None:
+        raise NotFound
+    return {
+        "id": prompt_id,
+        "status": "ready" if shown else "pending",
+        "voice_used": recipe.prompt.voice if recipe is not None else shown[0]["voice_used"],
+        "renditions": [{name: value for name, value in one.items() if name != "voice_used"} for one in shown],
+    }
+
+
+async def delete(prompts: Prompts, tenant_id: str, prompt_id: str) -> None:
+    """Delete a prompt: recipe, renditions and master. Other instances notice within a minute; players keep copies.
+
+    Raises
+    ------
+    NotFound
+        The tenant has none of that id.
+    """
+    existed = False
+    for place in _places(tenant_id, prompt_id):
+        # The recipe goes first: what is deleted after it can not be made again meanwhile.
+        existed |= await prompts.recipes.exists(place)
+        await prompts.recipes.delete(place)
+        keys = await prompts.cache.list(place.prefix)
+        existed |= bool(keys)
+        await prompts.cache.delete(*keys, place.master_key)
+        prompts.cache.forget(place.prefix)
+    if not existed:
+        raise NotFound
+    logs.event("prompt.deleted", prompt_id=prompt_id)
+
+
+def _places(tenant_id: str, prompt_id: str) -> list[Place]:
+    if not ID.fullmatch(prompt_id):
+        raise NotFound
+    return [Place(tenant_id, retention, prompt_id) for retention in _RETENTIONS]
+
+
+async def _renditions(prompts: Prompts, place: Place) -> list[dict[str, Any]]:
+    found = []
+    for key in await prompts.cache.list(place.prefix):
+        rendition = RENDITIONS.get(key.rpartition("/")[2])
+        look = await prompts.cache.find(key) if rendition is not None else None
+        if rendition is not None and look is not None and look.intact is not None:
+            found.append({"url": prompts.url(place, rendition), **_entry(place, rendition, look.intact)})
+    return found
+
+
+def _entry(place: Place, rendition: Rendition, stored: Stored) -> dict[str, Any]:
+    return {
+        "retention": place.retention,
+        "audio": audio(rendition, stored),
+        "expires_at": None if stored.expires_at is None else rfc3339(stored.expires_at),
+        "voice_used": stored.voice,
+    }
+
+
+def audio(rendition: Rendition, stored: Stored | None) -> dict[str, Any]:
+    """How audio is described in answers; `stored` is None while it is not made."""
+    return {
+        "content_type": rendition.content_type,
+        "encoding": rendition.encoding,
+        "container": rendition.container,
+        "sample_rate_hz": rendition.sample_rate_hz,
+        "bytes": stored.size if stored else None,
+        "duration_ms": stored.duration_ms if stored else None,
+    }

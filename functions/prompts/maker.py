@@ -1,0 +1,220 @@
+"""Making what is not there: a master, spoken once, and every rendition derived from the stored one."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from dataclasses import dataclass
+from typing import Literal
+
+from isikit import logs
+from isikit.audio import wav
+from isikit.errors import AudioError, IsiError
+from isikit.host.context import Deadline
+from isikit.journal import Journal
+from isikit.objects import ObjectStore
+from isikit.singleflight import SingleFlight
+from isikit.tenants import Tenant
+from isikit.threads import BoundedThreads
+
+from functions.prompts import rush
+from functions.prompts.cache import Cache
+from functions.prompts.prompt import FREE, Cost, Place, Prompt
+from functions.prompts.recipe import Recipes, expires_at
+from functions.prompts.rendition import Rendition, derive
+from functions.prompts.stored import Stored, metadata
+from functions.prompts.synthesis import Progress, Synthesis
+
+How = Literal["hit", "miss", "coalesced"]
+
+MASTER_TYPE = "audio/wav"
+
+
+class NotReady(IsiError):
+    """The audio is being made, or would have to be made first."""
+
+    code = "prompt.pending"
+    status = 503
+    title = "This prompt is not ready yet"
+    advice = "Try again after Retry-After."
+    retryable = True
+    retry_after = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One rendition that is to be had.
+
+    Attributes
+    ----------
+    made_at
+        When the recipe was written; None where it is still to be written.
+    is_claimed
+        Whether other instances are kept from speaking it meanwhile.
+    replaces
+        Whether what lies there is spoken anew and written over: it is unwanted, or its day is over.
+    may_speak
+        Whether the speech service may be asked.
+    """
+
+    place: Place
+    prompt: Prompt
+    rendition: Rendition
+    tenant: Tenant
+    deadline: Deadline
+    made_at: float | None = None
+    is_claimed: bool = True
+    replaces: bool = False
+    may_speak: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Audio that is there, how it came about, and what was paid for it by this call."""
+
+    stored: Stored
+    how: How
+    cost: Cost = FREE
+
+
+class Maker:
+    """Makes masters and renditions, each once at a time.
+
+    Parameters
+    ----------
+    cache
+        The prompts bucket.
+    state
+        The state bucket, for claims.
+    owner
+        Names this instance in claims.
+    threads
+        For deriving: it is computing, and the loop has hits to answer.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        state: ObjectStore,
+        recipes: Recipes,
+        synthesis: Synthesis,
+        *,
+        owner: str,
+        threads: BoundedThreads,
+    ) -> None:
+        self._cache = cache
+        self._state = state
+        self._recipes = recipes
+        self._synthesis = synthesis
+        self._owner = owner
+        self._threads = threads
+        self._renditions: SingleFlight[Made] = SingleFlight()
+        self._masters: SingleFlight[Made] = SingleFlight()
+        self._progress: dict[str, Progress] = {}
+
+    def is_queued(self, place: Place) -> bool:
+        """Whether a place's synthesis waits for its turn: nothing is spent on it yet."""
+        progress = self._progress.get(place.master_key)
+        return progress is not None and progress.is_queued
+
+    async def make(self, job: Job) -> Made:
+        """Make a rendition, or wait for who makes it already; what this call did not pay costs nothing.
+
+        Raises
+        ------
+        NotReady
+            It would have to be spoken first, and the job does not allow it.
+        IsiError
+            What went wrong, the same for all who waited.
+        """
+        leads = False
+
+        async def work() -> Made:
+            nonlocal leads
+            leads = True
+            return await self._rendition(job)
+
+        key = job.place.rendition_key(job.rendition)
+        made = await self._renditions.run((key, job.replaces, job.may_speak), work)
+        return made if leads else _followed(made)
+
+    async def _rendition(self, job: Job) -> Made:
+        master = await self._master(job)
+        pcm, rate_hz = _samples(master.stored)
+        derived = await self._threads.run(functools.partial(derive, pcm, rate_hz, job.rendition))
+        key = job.place.rendition_key(job.rendition)
+        entries = metadata(derived.body, derived.duration_ms, master.stored.voice, master.stored.expires_at)
+        stored = await self._cache.publish(key, derived.body, job.rendition.content_type, entries, replace=job.replaces)
+        logs.event(
+            "prompt.published",
+            prompt_id=job.place.slot,
+            rendition=job.rendition.name,
+            retention=job.place.retention,
+            bytes=stored.size,
+            audio_ms=stored.duration_ms,
+        )
+        return dataclasses.replace(master, stored=stored)
+
+    async def _master(self, job: Job) -> Made:
+        leads = False
+
+        async def work() -> Made:
+            nonlocal leads
+            leads = True
+            try:
+                return await self._found_or_spoken(job)
+            finally:
+                self._progress.pop(job.place.master_key, None)
+
+        made = await self._masters.run((job.place.master_key, job.replaces, job.may_speak), work)
+        return made if leads else _followed(made)
+
+    async def _found_or_spoken(self, job: Job) -> Made:
+        before = await self._cache.master(job.place.master_key)
+        if before.intact is not None and not job.replaces:
+            return Made(before.intact, "hit")
+        if not job.may_speak:
+            raise NotReady
+        if not job.is_claimed:
+            return await self._spoken(job)
+
+        async def ready() -> Made | None:
+            found = (await self._cache.master(job.place.master_key)).intact
+            if found is None or (job.replaces and before.stored is not None and found.etag == before.stored.etag):
+                return None
+            return Made(found, "coalesced")
+
+        made, _ = await rush.alone(
+            Journal(self._state, job.place.claim_key),
+            self._owner,
+            job.deadline,
+            ready=ready,
+            work=lambda: self._spoken(job),
+        )
+        return made
+
+    async def _spoken(self, job: Job) -> Made:
+        progress = self._progress[job.place.master_key] = Progress()
+        made_at = job.made_at or await self._recipes.write(job.place, job.prompt)
+        spoken = await self._synthesis.speak(job.prompt, job.tenant, job.deadline, progress)
+        if job.replaces:
+            # What was derived from the old master goes first: after a crash here it is derived again from either.
+            await self._cache.delete(*await self._cache.list(job.place.prefix))
+        body = wav.write(spoken.pcm, spoken.rate_hz)
+        entries = metadata(body, spoken.duration_ms, job.prompt.voice, expires_at(job.place, made_at))
+        stored = await self._cache.publish(
+            job.place.master_key, body, MASTER_TYPE, entries, replace=job.replaces, keep=False
+        )
+        return Made(stored, "miss", job.prompt.cost())
+
+
+def _followed(made: Made) -> Made:
+    """The same result for one who did not do the work: nothing is billed twice."""
+    return dataclasses.replace(made, how="coalesced" if made.how == "miss" else made.how, cost=FREE)
+
+
+def _samples(master: Stored) -> tuple[bytes, int]:
+    if master.body is None:
+        raise AudioError("The master was found without its bytes.")
+    parsed = wav.read(master.body)
+    return parsed.data, parsed.rate_hz

@@ -1,0 +1,80 @@
+"""Making a prompt again from its recipe: for a player that asks for what is not there, or for work left for later."""
+
+from __future__ import annotations
+
+from isikit import logs
+from isikit.errors import Gone, NotFound, RequestError
+from isikit.host.context import Deadline
+
+from functions.prompts.ids import ID, ONCE
+from functions.prompts.later import Make
+from functions.prompts.maker import Job, Made
+from functions.prompts.prompt import Place
+from functions.prompts.recipe import expires_at
+from functions.prompts.rendition import RENDITIONS, Rendition
+from functions.prompts.service import Prompts
+
+
+async def remake(
+    prompts: Prompts, place: Place, rendition: Rendition, deadline: Deadline, *, may_speak: bool = True
+) -> Made:
+    """Make a rendition from the stored master, or where that is missing or damaged from the recipe.
+
+    Always under the claim, for prompts of a day too: the one who left it for later and the player come at once.
+
+    Raises
+    ------
+    NotFound
+        There is no recipe, or its tenant is gone.
+    Gone
+        Its day is over.
+    NotReady
+        It would have to be spoken, and may not be.
+    """
+    recipe = await prompts.recipes.read(place)
+    tenant = (await prompts.tenants.current()).find(place.tenant_id)
+    if recipe is None or tenant is None:
+        raise NotFound
+    ends_at = expires_at(place, recipe.made_at)
+    if ends_at is not None and ends_at <= recipe.now:
+        raise Gone
+    return await prompts.maker.make(
+        Job(place, recipe.prompt, rendition, tenant, deadline, made_at=recipe.made_at, may_speak=may_speak)
+    )
+
+
+async def carry_out(prompts: Prompts, make: Make, deadline: Deadline) -> bool:
+    """Do what was left for later. Doing it twice does no harm, and costs nothing the second time.
+
+    Returns
+    -------
+    bool
+        Whether it is there now; False where the prompt was deleted or its day ended meanwhile.
+
+    Raises
+    ------
+    RequestError
+        The event names nothing that could be made.
+    """
+    rendition = RENDITIONS.get(make.rendition)
+    if rendition is None or not (ID.fullmatch(make.id) or ONCE.fullmatch(make.id)):
+        raise RequestError("The event names no prompt.")
+    place = Place(make.tenant, make.retention, make.id)
+    look = await prompts.cache.find(place.rendition_key(rendition))
+    if look.intact is not None:
+        return True
+    try:
+        made = await remake(prompts, place, rendition, deadline)
+    except (NotFound, Gone) as error:
+        logs.event("prompt.dropped", prompt_id=place.slot, reason=error.code, retention=place.retention)
+        return False
+    logs.event(
+        "prompt.made",
+        prompt_id=place.slot,
+        rendition=rendition.name,
+        retention=place.retention,
+        cache=made.how,
+        characters_billed=made.cost.characters,
+        calls_billed=made.cost.calls,
+    )
+    return True

@@ -1,0 +1,109 @@
+"""Everything the prompts function works with, in one place; made once per instance."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from isikit import config, credentials, objects
+from isikit.config import Settings
+from isikit.errors import ConfigError, FieldError
+from isikit.nls import synthesis as nls
+from isikit.nls.token import TokenSource
+from isikit.objects import Stores
+from isikit.secrets import KeyRing
+from isikit.tenants import Tenants
+from isikit.threads import BoundedThreads
+
+from functions.prompts.cache import Cache
+from functions.prompts.later import Later
+from functions.prompts.maker import Maker
+from functions.prompts.prompt import Place
+from functions.prompts.recipe import Recipes
+from functions.prompts.rendition import Rendition
+from functions.prompts.synthesis import Synthesis
+from functions.prompts.warm import Warm
+
+URL_LENGTHS = (64, 255)
+"""Asterisk fails on a URL shorter than its cache file's path, FreeSWITCH on long ones."""
+_PATH_LENGTHS = (76, 113)  # from `/p/xx/{id}/alaw-8000.alaw` to `/e/{32}/once/{52}/mulaw-wav-8000.wav`
+DERIVING_THREADS = 2
+
+
+@dataclass(slots=True)
+class Prompts:
+    """What one instance works with."""
+
+    base_url: str
+    tenants: Tenants
+    keys: KeyRing
+    cache: Cache
+    recipes: Recipes
+    maker: Maker
+    later: Later
+
+    def url(self, place: Place, rendition: Rendition) -> str:
+        """Where a rendition is to be had."""
+        return f"{self.base_url}/{place.rendition_key(rendition)}"
+
+
+def assemble(
+    *,
+    base_url: str,
+    stores: Stores,
+    tenants: Tenants,
+    keys: KeyRing,
+    synthesis: Synthesis,
+    later: Later,
+    owner: str,
+    clock: Callable[[], float] = time.time,
+) -> Prompts:
+    """Put an instance together.
+
+    Raises
+    ------
+    ConfigError
+        URLs would become shorter or longer than players take.
+    """
+    shortest, longest = (len(base_url) + length for length in _PATH_LENGTHS)
+    if shortest < URL_LENGTHS[0] or longest > URL_LENGTHS[1]:
+        raise ConfigError(errors=[FieldError("ISI_PUBLIC_BASE_URL", "length", {"max": 255 - _PATH_LENGTHS[1]})])
+    cache = Cache(stores.prompts, Warm(), clock)
+    recipes = Recipes(stores.state, keys)
+    threads = BoundedThreads("derive", DERIVING_THREADS)
+    maker = Maker(cache, stores.state, recipes, synthesis, owner=owner, threads=threads)
+    return Prompts(base_url, tenants, keys, cache, recipes, maker, later)
+
+
+def from_settings(settings: Settings) -> Prompts:
+    """The instance that the deployment describes."""
+    stores = objects.stores()
+    speaker, tokens = nls.speaker(settings), TokenSource(settings, credentials.provider)
+    return assemble(
+        base_url=settings.public_base_url,
+        stores=stores,
+        tenants=Tenants(stores.state, settings.tenants_key),
+        keys=KeyRing(stores.state, settings.keys_key),
+        synthesis=Synthesis(speaker, tokens, settings.nls_concurrency),
+        later=Later(settings.fc_endpoint, os.environ.get("FC_FUNCTION_NAME", ""), credentials.provider),
+        owner=f"{os.environ.get('FC_INSTANCE_ID', 'local')[:48]}-{secrets.token_hex(4)}",
+    )
+
+
+class _Instance:
+    """Made when the first request comes: start-up waits for nothing, and a wrong setting is an answer, not a crash."""
+
+    def __init__(self) -> None:
+        self._prompts: Prompts | None = None
+
+    def __call__(self) -> Prompts:
+        if self._prompts is None:
+            self._prompts = from_settings(config.settings())
+        return self._prompts
+
+
+instance = _Instance()
+"""This process's own."""

@@ -1,0 +1,155 @@
+"""From a prompt to the samples of its master: pieces spoken in parallel, so many at once, joined."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TypeVar
+
+from isikit import logs
+from isikit.errors import ConfigError, DeadlineExceeded, IsiError, Overloaded, SpeechError
+from isikit.host.context import Deadline
+from isikit.nls.synthesis import Pcm, Speaker, Utterance, speak_with_retry
+from isikit.nls.token import TokenSource
+from isikit.tenants import Tenant
+
+from functions.prompts import mastering
+from functions.prompts.prompt import Prompt
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a synthesis is, for who waits for it.
+
+    Attributes
+    ----------
+    is_queued
+        Whether it waits for a place, and nothing was spent on it yet.
+    has_begun
+        Whether the speech service was asked for anything.
+    """
+
+    is_queued: bool = False
+    has_begun: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A master's samples: mono s16le."""
+
+    pcm: bytes = field(repr=False)
+    rate_hz: int
+
+    @property
+    def duration_ms(self) -> int:
+        """Exact: masters are whole milliseconds long."""
+        return len(self.pcm) // 2 * 1000 // self.rate_hz
+
+
+class Synthesis:
+    """The speech service, as prompts use it.
+
+    Parameters
+    ----------
+    speaker
+        A transport.
+    tokens
+        Where tokens come from.
+    concurrency
+        Calls to the service at once. Hits never wait here.
+    """
+
+    def __init__(self, speaker: Speaker, tokens: TokenSource, concurrency: int) -> None:
+        self._speaker = speaker
+        self._tokens = tokens
+        self._places = asyncio.Semaphore(concurrency)
+
+    async def speak(self, prompt: Prompt, tenant: Tenant, deadline: Deadline, progress: Progress) -> Spoken:
+        """Speak a prompt.
+
+        Raises
+        ------
+        Overloaded
+            No place was free in time; nothing was spent.
+        DeadlineExceeded
+            Time ran out later than that.
+        SpeechError, TokenError
+            As the service said, or its success could not be proved.
+        """
+        begun_at = monotonic()
+        cost = prompt.cost()
+        appkey = _appkey(tenant, prompt.locale)
+        parts = prompt.pieces()
+
+        def utterance(text: str) -> Utterance:
+            return Utterance(
+                text=text,
+                is_ssml=prompt.is_ssml,
+                voice=prompt.voice,
+                sample_rate_hz=prompt.master_rate_hz,
+                volume=prompt.volume,
+                speech_rate=prompt.speech_rate,
+                pitch_rate=prompt.pitch_rate,
+                appkey=appkey,
+            )
+
+        try:
+            spoken = await _all([self._piece(utterance(part), deadline, progress) for part in parts])
+            pcm = mastering.join([part.samples for part in spoken], prompt.master_rate_hz, trim=not prompt.is_ssml)
+            if prompt.volume and mastering.is_silent(pcm):
+                raise SpeechError("The audio is silent.", code="nls.silent")
+        except IsiError as error:
+            logs.failure("synthesis.failed", error, level="warning", voice=prompt.voice, pieces=len(parts))
+            raise
+        done = Spoken(pcm, prompt.master_rate_hz)
+        logs.event(
+            "synthesis.finished",
+            voice=prompt.voice,
+            locale=prompt.locale,
+            pieces=len(parts),
+            characters_billed=cost.characters,
+            calls_billed=cost.calls,
+            audio_ms=done.duration_ms,
+            duration_ms=round((monotonic() - begun_at) * 1000, 2),
+        )
+        return done
+
+    async def _piece(self, utterance: Utterance, deadline: Deadline, progress: Progress) -> Pcm:
+        progress.is_queued = self._places.locked() and not progress.has_begun
+        try:
+            await asyncio.wait_for(self._places.acquire(), deadline.remaining())
+        except asyncio.TimeoutError as error:
+            raise DeadlineExceeded if progress.has_begun else Overloaded from error
+        progress.has_begun, progress.is_queued = True, False
+        try:
+            return await speak_with_retry(self._speaker, utterance, self._tokens, deadline)
+        finally:
+            self._places.release()
+
+
+def _appkey(tenant: Tenant, locale: str) -> str:
+    """The AppKey of the locale, of its language, or else the first: any project can speak with any voice."""
+
+    def fit(found: str) -> int:
+        return 2 if found == locale else int(found.partition("-")[0] == locale.partition("-")[0])
+
+    if not tenant.appkeys:
+        raise ConfigError("The tenant has no AppKey.", code="tenants.no_appkey")
+    return max(tenant.appkeys, key=lambda each: fit(each.locale)).appkey
+
+
+async def _all(work: Sequence[Awaitable[T]]) -> list[T]:
+    """All results in order. One failure, or the end of the caller, ends all."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        unfinished = [task for task in tasks if not task.done()]
+        for task in unfinished:
+            task.cancel()
+        if unfinished:
+            await asyncio.wait(unfinished)

@@ -1,16 +1,38 @@
-"""What a synthesis is, whichever transport speaks it, and the proof that its audio is whole."""
+"""What a synthesis is, whichever transport speaks it, and how it is tried."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+from isikit.errors import Unspeakable
+from isikit.nls.attempts import with_token
+from isikit.nls.length import billed, characters, expected_ms
+from isikit.nls.proof import prove
+from isikit.retry import RetryBudget
 
 if TYPE_CHECKING:
     from isikit.config import Settings
     from isikit.host.context import Deadline
     from isikit.nls.token import SpeechToken, TokenSource
 
-MAX_CHARACTERS = 300  # beyond them the service cuts plain text off in silence
+__all__ = [
+    "MAX_CHARACTERS",
+    "Pcm",
+    "Speaker",
+    "Utterance",
+    "billed",
+    "characters",
+    "check",
+    "expected_ms",
+    "prove",
+    "speak_with_retry",
+    "speaker",
+]
+
+MAX_CHARACTERS: Final = 300  # beyond them the service cuts plain text off in silence
+
+_budget = RetryBudget()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,46 +73,72 @@ class Pcm:
 
 
 class Speaker(Protocol):
-    """A transport. It tries once, proves the result, and raises `SpeechError`; it never returns doubtful audio."""
+    """A transport. It tries once, proves the result, and never returns doubtful audio."""
 
     async def speak(self, utterance: Utterance, token: SpeechToken, deadline: Deadline) -> Pcm:
-        """Speak one utterance."""
+        """Speak one utterance.
+
+        Raises
+        ------
+        SpeechError
+            Refused, failed, or not proved. `SpeechTokenRefused` asks for a new token.
+        Unspeakable
+            More than 300 characters: the service would leave out the rest and say nothing.
+        Overloaded, DeadlineExceeded
+            No place was free in time; there was not enough time.
+        """
         ...
 
     async def close(self) -> None:
-        """Close pooled connections and threads."""
+        """Close kept connections and threads."""
         ...
 
 
 def speaker(settings: Settings) -> Speaker:
-    """The transport that `ISI_NLS_TRANSPORT` names."""
-    raise NotImplementedError
+    """The transport that `ISI_NLS_TRANSPORT` names, with `ISI_NLS_CONCURRENCY` calls at once."""
+    if settings.nls_transport == "sdk":
+        from isikit.nls.sdk import SdkSpeaker
+
+        return SdkSpeaker(settings.nls_websocket, settings.nls_concurrency)
+    from isikit.nls.rest import RestSpeaker
+
+    return RestSpeaker(settings.nls_rest, settings.nls_concurrency)
 
 
-async def speak_with_retry(speaker: Speaker, utterance: Utterance, tokens: TokenSource, deadline: Deadline) -> Pcm:
-    """Speak with a token from `tokens`: the one place where synthesis is retried.
+async def speak_with_retry(
+    speaker: Speaker,
+    utterance: Utterance,
+    tokens: TokenSource,
+    deadline: Deadline,
+    *,
+    budget: RetryBudget | None = None,
+) -> Pcm:
+    """Speak with a token from `tokens`: the one place where a synthesis is retried.
 
-    A refused token is replaced once, 40000005 waits with jitter, other retryable errors get one more try, all within
-    the deadline.
+    A refused token is replaced once, 40000005 waits with jitter, what else is retryable gets one more try, all within
+    the deadline. Every try that got as far as the service may be billed.
+
+    Raises
+    ------
+    SpeechError, TokenError, Unspeakable, Overloaded, DeadlineExceeded
+        As `Speaker.speak` and `TokenSource.get`.
     """
-    raise NotImplementedError
+    return await with_token(
+        lambda token: speaker.speak(utterance, token, deadline),
+        operation="nls.synthesis",
+        tokens=tokens,
+        deadline=deadline,
+        budget=budget or _budget,
+    )
 
 
-def characters(text: str, is_ssml: bool = False) -> int:
-    """Characters as the service counts them: every code point but leading and trailing space; no SSML tags."""
-    raise NotImplementedError
+def check(utterance: Utterance) -> None:
+    """Refuse what the service would cut off without a word.
 
-
-def billed(text: str, is_ssml: bool = False) -> int:
-    """Billed calls: every started 100 characters."""
-    raise NotImplementedError
-
-
-def expected_ms(text: str, speech_rate: int = 0, is_ssml: bool = False) -> int:
-    """How long the text should take to speak, in milliseconds."""
-    raise NotImplementedError
-
-
-def prove(utterance: Utterance, pcm: Pcm) -> None:
-    """Raise `SpeechError` (`nls.truncated`) unless the audio is as long as the text demands."""
-    raise NotImplementedError
+    Raises
+    ------
+    Unspeakable
+        `request.too_many_characters`.
+    """
+    if characters(utterance.text, utterance.is_ssml) > MAX_CHARACTERS:
+        raise Unspeakable(f"One utterance has at most {MAX_CHARACTERS} characters.", code="request.too_many_characters")

@@ -1,0 +1,206 @@
+"""The speech service over HTTP: kept connections, whole bodies or none, errors in our words."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from isikit.errors import SpeechError, SpeechUnavailable, speech_error
+from isikit.nls.calls import Calls
+
+if TYPE_CHECKING:
+    import urllib3
+
+    from isikit.host.context import Deadline
+
+CONNECT_SECONDS: Final = 2.0
+IDLE_SECONDS: Final = 20.0  # a frozen instance wakes up with connections that the other end closed long ago
+_CHUNK: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer.
+
+    Attributes
+    ----------
+    media_type
+        Content-Type in lower case without parameters; empty when there is none.
+    """
+
+    status: int
+    media_type: str
+    body: bytes = field(repr=False)
+
+    def error(self) -> SpeechError:
+        """What an answer that is not the wanted one means.
+
+        The service's JSON names a status; it is an error whatever HTTP says (JSON errors have come with HTTP 200).
+        """
+        said = self.json()
+        status = said.get("status")
+        if isinstance(status, int):
+            return speech_error(status, str(said.get("message", "")))
+        if self.status != 200:
+            return speech_error(self.status, self.body[:1000].decode("utf-8", "replace"))
+        return SpeechError("The answer was neither a result nor an error.", code="nls.unproved")
+
+    def json(self) -> dict[str, object]:
+        """The body as a JSON object; empty when it is none."""
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+            said = msgspec.json.decode(self.body)
+            if isinstance(said, dict):
+                return said
+        return {}
+
+
+class Gateway:
+    """One REST base of the speech service.
+
+    Parameters
+    ----------
+    base_url
+        Without a trailing slash.
+    concurrency
+        Requests at once.
+    name
+        Of the threads.
+    """
+
+    def __init__(self, base_url: str, concurrency: int, name: str) -> None:
+        self._base_url = base_url
+        self._prefix = urlsplit(base_url).path.rstrip("/")
+        self._calls = Calls(name, concurrency)
+        self._lock = threading.Lock()
+        self._idle: list[tuple[float, urllib3.HTTPConnectionPool]] = []
+
+    async def post(
+        self, path: str, body: bytes, headers: Mapping[str, str], deadline: Deadline, *, most_bytes: int
+    ) -> Answer:
+        """Send one request, once, and read its whole answer.
+
+        Parameters
+        ----------
+        path
+            With its query.
+        most_bytes
+            A longer body is no answer.
+
+        Raises
+        ------
+        SpeechUnavailable
+            `nls.unreachable`: no connection, nothing was sent. `nls.connection_lost`: it broke before the end of the
+            answer, or the answer has no end that can be told from a break.
+        Overloaded, DeadlineExceeded
+        """
+        request = _Request(self, self._prefix + path, body, headers, deadline, most_bytes)
+        return await self._calls.run(request.send, deadline, request.cut)
+
+    async def close(self) -> None:
+        """Close kept connections; requests under way end by themselves."""
+        self._calls.close()
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for _, pool in idle:
+            pool.close()
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[urllib3.HTTPConnectionPool]:
+        """A pool of one connection: the one used last, if it was used lately, else a new one."""
+        from urllib3 import connection_from_url
+
+        now = time.time()  # wall time: it goes on while an instance is frozen
+        with self._lock:
+            fresh = [(used, pool) for used, pool in self._idle if abs(now - used) <= IDLE_SECONDS]
+            stale = [pool for used, pool in self._idle if abs(now - used) > IDLE_SECONDS]
+            pool = fresh.pop()[1] if fresh else None
+            self._idle = fresh
+        for old in stale:
+            old.close()
+        if pool is None:
+            pool = connection_from_url(self._base_url, maxsize=1)
+        try:
+            yield pool
+        except BaseException:
+            pool.close()
+            raise
+        with self._lock:
+            self._idle.append((time.time(), pool))
+
+
+class _Request:
+    """One request in its thread, and the way to cut it off from outside."""
+
+    def __init__(
+        self, gateway: Gateway, path: str, body: bytes, headers: Mapping[str, str], deadline: Deadline, most_bytes: int
+    ) -> None:
+        self._gateway = gateway
+        self._path, self._body = path, body
+        self._headers = {"Accept-Encoding": "identity", **headers}
+        self._deadline, self._most_bytes = deadline, most_bytes
+        self._response: urllib3.BaseHTTPResponse | None = None
+
+    def send(self) -> Answer:
+        from urllib3 import exceptions
+
+        try:
+            with self._gateway.connection() as pool:
+                return self._exchange(pool)
+        except (exceptions.NewConnectionError, exceptions.ConnectTimeoutError, exceptions.SSLError) as error:
+            raise away("nls.unreachable", "No connection to the speech service.") from error
+        except exceptions.HTTPError as error:
+            raise away("nls.connection_lost", "The connection broke before the answer was whole.") from error
+
+    def _exchange(self, pool: urllib3.HTTPConnectionPool) -> Answer:
+        from urllib3 import Timeout
+
+        seconds = max(self._deadline.remaining(), 0.05)
+        response = pool.urlopen(
+            "POST",
+            self._path,
+            body=self._body,
+            headers=self._headers,
+            retries=False,  # one layer tries again, and it is not this one
+            redirect=False,  # it would carry the token elsewhere
+            timeout=Timeout(connect=min(CONNECT_SECONDS, seconds), read=seconds),
+            preload_content=False,
+            decode_content=False,
+        )
+        self._response = response
+        body = bytearray()
+        for part in response.stream(_CHUNK, decode_content=False):
+            body += part
+            if len(body) > self._most_bytes:
+                response.close()
+                raise SpeechError("The answer is longer than it can be.", code="nls.unproved")
+        ends = (
+            response.headers.get("Transfer-Encoding", "").lower() == "chunked" or "Content-Length" in response.headers
+        )
+        if not ends:
+            raise away("nls.connection_lost", "The answer has no end that can be told from a broken connection.")
+        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        return Answer(response.status, media_type, bytes(body))
+
+    def cut(self) -> None:
+        """End the wait for more of the body. Before the first byte the read timeout does the same."""
+        if self._response is not None:
+            with contextlib.suppress(OSError, ValueError, RuntimeError):
+                self._response.shutdown()
+
+
+def away(code: str, detail: str) -> SpeechError:
+    """A `SpeechUnavailable` to try again at once: a broken connection says nothing about the service's load."""
+    error: SpeechError = SpeechUnavailable(detail, code=code)
+    return _at_once(error)
+
+
+def _at_once(error: SpeechError) -> SpeechError:
+    error.retry_after = None
+    return error

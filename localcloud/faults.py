@@ -67,6 +67,10 @@ class Fault:
         return hit
 
 
+FAULT = web.RequestKey("fault", Fault)
+"""Where the middleware leaves the fault that strikes a request."""
+
+
 class Faults:
     """Armed faults and counters of one localcloud; safe to use from threads."""
 
@@ -116,7 +120,7 @@ class Faults:
         """An aiohttp middleware for plain HTTP services.
 
         `operation_of` names (operation, subject) of a request; `refuse` renders the service's own error.
-        Actions beyond `error`, `drop` and `delay` are left in `request["fault"]` for the handler.
+        Actions beyond `error`, `drop` and `delay` are left in `request[FAULT]` for the handler.
         """
 
         @web.middleware
@@ -125,7 +129,7 @@ class Faults:
             fault = self.begin(operation, subject)
             if fault is None:
                 return await handler(request)
-            request["fault"] = fault
+            request[FAULT] = fault
             if fault.action == "delay":
                 await asyncio.sleep(fault.seconds)
                 return await handler(request)

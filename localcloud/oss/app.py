@@ -93,7 +93,9 @@ def _operation_of(request: web.Request) -> tuple[str, str]:
 
 
 def _refuse(request: web.Request, fault: Fault) -> web.Response:
-    return _refusal(request[_CALL], OssError(fault.code or "InternalError", status=fault.status))
+    code = fault.code or ("ServiceUnavailable" if fault.status == 503 else "InternalError")
+    # 500 is what a fault says that was armed without a status: then a code brings its own.
+    return _refusal(request[_CALL], OssError(code, fault.value, status=0 if fault.status == 500 else fault.status))
 
 
 async def _defer_continue(request: web.Request) -> None:

@@ -177,8 +177,9 @@ class Authenticator:
 
     def _key(self, access_key_id: str, security_token: str | None) -> AccessKey:
         key = self._account.find(access_key_id)
-        if key is None or (key.security_token and not security_token):
-            # A session's id without its token is as unknown to OSS as any other id.
+        if key is None or bool(key.security_token) != bool(security_token):
+            # A session's id without its token is as unknown to OSS as any other id, and so is a long-lived one with a
+            # token: the token makes it look among the sessions (EC 0002-00000002).
             raise OssError("InvalidAccessKeyId", fields={"OSSAccessKeyId": access_key_id})
         if not hmac.compare_digest(key.security_token.encode(), (security_token or "").encode("utf-8", "replace")):
             raise OssError("InvalidSecurityToken")

@@ -26,19 +26,20 @@ REFUSALS: dict[str, Refusal] = {
         409,
         "The requested bucket name is not available. The bucket namespace is shared by all users of the system. "
         "Please select a different name and try again.",
-        "0015-00000104",
     ),
-    "BucketNotEmpty": Refusal(409, "The bucket you tried to delete is not empty.", "0015-00000301"),
+    "BucketNotEmpty": Refusal(409, "The bucket you tried to delete is not empty."),
     "EntityTooLarge": Refusal(400, "Your proposed upload exceeds the maximum allowed size."),
-    "FileAlreadyExists": Refusal(409, "The object you specified already exists and can not be overwritten."),
+    "FileAlreadyExists": Refusal(
+        409, "The object you specified already exists and can not be overwritten.", "0026-00000002"
+    ),
     "InternalError": Refusal(500, "Please contact the server administrator, oss@service.aliyun.com."),
     "InvalidAccessKeyId": Refusal(
         403, "The OSS Access Key Id you provided does not exist in our records.", "0002-00000902"
     ),
     "InvalidArgument": Refusal(400, "Invalid Argument"),
-    "InvalidBucketName": Refusal(400, "The specified bucket is not valid.", "0015-00000001"),
+    "InvalidBucketName": Refusal(400, "The specified bucket is not valid."),
     "InvalidDigest": Refusal(400, "The Content-MD5 you specified was invalid."),
-    "InvalidObjectName": Refusal(400, "The specified object is not valid.", "0016-00000001"),
+    "InvalidObjectName": Refusal(400, "The specified object is not valid."),
     "InvalidRange": Refusal(416, "The requested range cannot be satisfied"),
     "InvalidSecurityToken": Refusal(403, "The security token you provided is invalid.", "0002-00000008"),
     "MalformedXML": Refusal(
@@ -58,14 +59,13 @@ REFUSALS: dict[str, Refusal] = {
     "RequestTimeTooSkewed": Refusal(
         403, "The difference between the request time and the current time is too large.", "0002-00000504"
     ),
-    "RequestTimeout": Refusal(400, "Your socket connection to the server was not read from within the timeout period."),
     "SecurityTokenExpired": Refusal(403, "The security token you provided has expired.", "0002-00000007"),
+    "ServiceUnavailable": Refusal(503, "Please reduce your request rate."),
     "SignatureDoesNotMatch": Refusal(
         403,
         "The request signature we calculated does not match the signature you provided. "
         "Check your key and signing method.",
     ),
-    "TooManyBuckets": Refusal(400, "You have attempted to create more buckets than allowed."),
 }
 
 
@@ -84,6 +84,8 @@ class OssError(Exception):
         Further response headers, such as `x-oss-next-append-position`.
     ec
         OSS's own error number, where the place of the refusal decides it.
+    status
+        Overrides the table's HTTP status: injected faults choose theirs.
     """
 
     def __init__(

@@ -50,7 +50,10 @@ class FileStore:
     # buckets
 
     def create_bucket(self, name: str) -> None:
-        """Create a bucket; `BucketAlreadyExists` if there is one of that name."""
+        """Create a bucket; `BucketAlreadyExists` if there is one of that name, one's own included.
+
+        The documentation leaves one's own bucket open; github.com/rclone/rclone/pull/8703 saw the 409.
+        """
         try:
             with self._index.writing():
                 self._index.add_bucket(Bucket(name, self._clock.now()))
@@ -145,7 +148,7 @@ class FileStore:
                 self.bucket(stored.bucket)
                 old = self._index.object(stored.bucket, stored.key)
                 if old is not None and forbid_overwrite:
-                    raise OssError("FileAlreadyExists", fields={"Key": stored.key}, ec="0026-00000121")
+                    raise OssError("FileAlreadyExists", fields={"Key": stored.key})
                 self._index.put_object(stored)
         except BaseException:
             self._blobs.remove(stored.blob)
@@ -173,7 +176,7 @@ class FileStore:
             self.bucket(bucket)
             old = self._index.object(bucket, key)
             if old is not None and forbid_overwrite:
-                raise OssError("FileAlreadyExists", fields={"Key": key}, ec="0026-00000121")
+                raise OssError("FileAlreadyExists", fields={"Key": key})
             if old is not None and old.object_type != APPENDABLE:
                 raise OssError("ObjectNotAppendable")
             length = old.size if old else 0

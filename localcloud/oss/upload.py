@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from types import TracebackType
 
 from aiohttp import web
@@ -20,14 +21,18 @@ MAX_METADATA_BYTES = 8 * 1024
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
 _KEPT_HEADERS = ("cache-control", "content-disposition", "content-encoding", "content-language", "expires")
 _META = "x-oss-meta-"
+_META_NAME = re.compile(r"[a-z0-9-]+")  # an underscore is refused
 
 
 def attributes_of(headers: Headers) -> Attributes:
     """What the headers of an upload or of a replacing copy say about the object."""
     metadata = {name[len(_META) :]: value for name, value in headers.items() if name.startswith(_META)}
+    for name in metadata:
+        if not _META_NAME.fullmatch(name):
+            raise invalid_argument("The user metadata's name is not valid.", _META + name, "", "0011-00000004")
     size = sum(len(name) + len(value.encode("utf-8", "surrogateescape")) for name, value in metadata.items())
     if size > MAX_METADATA_BYTES:
-        raise invalid_argument("The size of the user metadata exceeds 8 KB.", "x-oss-meta", str(size))
+        raise invalid_argument("The size of the user metadata exceeds 8 KB.", "x-oss-meta", str(size), "0011-00000002")
     kept = {name: headers[name] for name in _KEPT_HEADERS if name in headers}
     return Attributes(headers.get("content-type") or DEFAULT_CONTENT_TYPE, kept, metadata)
 

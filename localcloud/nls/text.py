@@ -13,20 +13,9 @@ SHORT_LIMIT = 300
 LONG_LIMIT = 100_000
 CHARACTERS_PER_CALL = 100
 
-_SPEAK_ATTRIBUTES = frozenset(
-    [
-        "voice",
-        "encodeType",
-        "sampleRate",
-        "rate",
-        "pitch",
-        "volume",
-        "effect",
-        "effectValue",
-        "bgm",
-        "backgroundMusicVolume",
-    ]
-)
+_VALUES = ("voice", "encodeType", "sampleRate", "rate", "pitch", "volume")
+_EFFECTS = ("effect", "effectValue", "bgm", "backgroundMusicVolume")
+_SPEAK_ATTRIBUTES = frozenset((*_VALUES, *_EFFECTS))
 _TAGS = frozenset(["speak", "break", "s", "sub", "w", "phoneme", "soundEvent", "say-as", "emotion", "vhml"])
 _BREAK = re.compile(r"(\d+)(ms|s)")
 _SENTENCE = re.compile(r"[^。！？!?；;\n]*(?:[。！？!?；;\n]+|\.(?=\s)|$)")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 
-from isikit import config
+from isikit import config, credentials
 from isikit.objects.oss import THREADS, OssStore
 from isikit.objects.store import ObjectInfo, ObjectStore, Stores, Tail
 from isikit.threads import BoundedThreads
@@ -23,8 +23,6 @@ __all__ = ["ObjectInfo", "ObjectStore", "OssStore", "Stores", "Tail", "stores"]
 @functools.cache
 def stores() -> Stores:
     """The three buckets of the settings, on one limiter, with the credentials of the latest request."""
-    from isikit import credentials
-
     settings = config.settings()
     threads = BoundedThreads("oss", THREADS)
 
@@ -33,7 +31,7 @@ def stores() -> Stores:
             bucket,
             settings.oss_internal,
             settings.region,
-            credentials.current(),
+            credentials.provider,
             public_endpoint=settings.oss_public,
             threads=threads,
         )

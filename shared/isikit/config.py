@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from isikit.errors.tree import ConfigError, FieldError
 
 PREFIX = "ISI_"
+_ENCRYPTED = ("https", "wss")
 _REQUIRED = object()
 
 Check = Callable[[str], Any]
@@ -68,7 +69,7 @@ def _url(*schemes: str, tls: bool = False, ending: str = "", bare_host: bool = F
     """A base URL without a trailing slash. With `tls`, the unencrypted schemes are for loopback only."""
     allowed = f"{'|'.join(schemes)}://host[:port]{ending or '[/path]'}"
     if tls:
-        allowed += f", encrypted ({'|'.join(s for s in schemes if s.endswith('s'))}) unless the host is loopback"
+        allowed += f", {' or '.join(set(schemes) & set(_ENCRYPTED))} unless the host is loopback"
 
     def check(text: str) -> str:
         if bare_host and "://" not in text:
@@ -82,7 +83,7 @@ def _url(*schemes: str, tls: bool = False, ending: str = "", bare_host: bool = F
         plain = "@" not in parts.netloc and "?" not in text and "#" not in text and re.match(r"[!-~]+\Z", text)
         if parts.scheme not in schemes or not usable or not plain or not parts.path.rstrip("/").endswith(ending):
             raise ValueError(allowed)
-        if tls and not parts.scheme.endswith("s") and not is_loopback(text):
+        if tls and parts.scheme not in _ENCRYPTED and not is_loopback(text):
             raise ValueError(allowed)
         return text.rstrip("/")
 

@@ -95,6 +95,8 @@ CAPPED_LOGGERS = ("nls", "websocket", "oss2", "urllib3", "requests", "aliyunsdkc
 _EVENT_NAME = re.compile(r"[a-z_]+\.[a-z_]+\Z")
 # No blank, quote, `?`, `&`, `=` or `%`: neither a sentence nor a signed URL can look like this.
 _VALUE = re.compile(r"[A-Za-z0-9_.:/@{}\[\]<>+-]{0,128}\Z")
+# What looks like a name but is a secret's own form: speech token, AccessKey id, STS id and STS token.
+_SECRET = re.compile(r"[0-9a-f]{32}\Z|LTAI|STS\.|CAIS")
 _LEVELS = ("debug", "info", "warning", "error")
 _OURS = ("isikit", "functions")
 
@@ -141,7 +143,7 @@ def event(name: str, *, level: str = "info", **fields: Any) -> None:
         if value is None:
             continue
         if field not in FIELDS:
-            _mistake(f"{field} is not one of logs.FIELDS")
+            _mistake(f"{field} is not a field that may be logged: see logs.FIELDS")
         elif not _fits(FIELDS[field].type, value):
             _mistake(f"the value of {field} is not a {FIELDS[field].type.__name__} that may be logged")
         else:
@@ -191,10 +193,14 @@ def _fits(kind: type, value: object) -> bool:
     if kind is bool:
         return isinstance(value, bool)
     if kind is str:
-        return isinstance(value, str) and _VALUE.match(value) is not None
+        return isinstance(value, str) and _loggable(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return math.isfinite(value) and (kind is float or isinstance(value, int))
+
+
+def _loggable(text: str) -> bool:
+    return _VALUE.match(text) is not None and _SECRET.match(text) is None
 
 
 def _mistake(what: str) -> None:
@@ -227,7 +233,7 @@ class _LibraryHandler(logging.Handler):
 
 
 def _named(text: str) -> str:
-    return text if _VALUE.match(text) else "(unnamed)"
+    return text if _loggable(text) else "<unnamed>"
 
 
 def setup(function: str = "") -> None:

@@ -100,7 +100,7 @@ class NotJson(RequestError):
 
     code = "request.not_json"
     title = "The body is not JSON"
-    advice = "Send one JSON document in UTF-8, without NaN, Infinity or repeated names, nested less than 32 deep."
+    advice = "Send one JSON document in UTF-8, without NaN, Infinity or repeated names, nested at most 32 deep."
 
 
 class TooLarge(RequestError):

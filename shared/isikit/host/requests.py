@@ -61,7 +61,7 @@ def parse_json(data: bytes) -> object:
     Raises
     ------
     NotJson
-        Broken, not UTF-8, a repeated name, NaN or Infinity (also by overflow, 1e999), or 32 deep and more.
+        Broken, not UTF-8, a repeated name, NaN or Infinity (also by overflow, 1e999), or nested more than 32 deep.
     """
     try:
         document = json.loads(

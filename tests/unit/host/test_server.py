@@ -1,0 +1,49 @@
+"""How the server is set up: each of these was a fault somewhere once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from isikit.host.application import make_app
+from isikit.host.server import server_config
+
+APP = make_app([])
+
+
+@pytest.mark.parametrize(
+    ("env", "port"),
+    [
+        ({}, 9000),
+        ({"FC_SERVER_PORT": "9001"}, 9001),
+        ({"FC_CUSTOM_LISTEN_PORT": "9002", "FC_SERVER_PORT": "9001"}, 9002),
+    ],
+)
+def test_the_port_is_the_platforms(env: dict[str, str], port: int) -> None:
+    assert server_config(APP, env).port == port
+
+
+def test_it_listens_on_all_addresses_unless_told_otherwise() -> None:
+    assert server_config(APP, {}).host == "0.0.0.0"
+    assert server_config(APP, {"ISI_LISTEN_HOST": "127.0.0.1"}).host == "127.0.0.1"
+
+
+def test_connections_are_kept_for_years_and_nothing_is_printed() -> None:
+    config = server_config(APP, {})
+    assert config.timeout_keep_alive >= 9 * 365 * 24 * 3600
+    assert (config.access_log, config.log_config, config.server_header) == (False, None, False)
+    assert (config.lifespan, config.loop, config.http, config.proxy_headers) == ("off", "uvloop", "httptools", False)
+
+
+def test_starting_loads_no_sdk() -> None:
+    """Start-up time is a feature: oss2 alone takes longer to import than the rest of the host."""
+    code = (
+        "import sys, isikit.host.server, isikit.tenants, isikit.secrets, isikit.identity, isikit.retry;"
+        "heavy = {'oss2', 'nls', 'aliyunsdkcore', 'cryptography', 'requests', 'urllib3', 'av'} & set(sys.modules);"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    shared = str(Path(__file__).parents[3] / "shared")
+    run = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": shared}, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr

@@ -1,0 +1,205 @@
+"""All services of one localcloud in one process, on sockets of their own; used by the command line and by tests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from aiohttp import web
+
+from localcloud import admin, gateway, nls, oss, pop, sls
+from localcloud.account import Account
+from localcloud.children import Guardian
+from localcloud.clock import Clock
+from localcloud.engines import Engine, make
+from localcloud.faults import Faults
+from localcloud.fc import FunctionCompute
+from localcloud.log import Log
+from localcloud.ports import FUNCTIONS, HOST, bind_again, bind_all, close_all, url
+from localcloud.relay import HEADER_LINE_LIMIT_BYTES
+from localcloud.workspace import Workspace, write_whole
+
+_SHUTDOWN_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where everything is. URLs have no slash at the end; `nls_websocket` ends in `/ws/v1`.
+
+    `function_ports` are the ports of the HTTP triggers of `token`, `tts` and `asr`, taken before they are deployed.
+    """
+
+    account_id: str
+    region: str
+    oss: str
+    nls_rest: str
+    nls_websocket: str
+    pop: str
+    fc: str
+    gateway: str
+    admin: str
+    sls: str
+    appkey: str
+    access_key_id: str
+    access_key_secret: str = field(repr=False)
+    function_ports: dict[str, int]
+
+
+class Cloud:
+    """Starts and stops the services.
+
+    Parameters
+    ----------
+    out
+        The output directory; it is claimed by `start` and released by `close`.
+    engine
+        `tone` or `speech`.
+    port_base
+        Ports are `port_base` + the place in `ports.ORDER`; free ones when it is `None`.
+    freeze, idle_seconds
+        See `FunctionCompute`.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        engine: str = "tone",
+        port_base: int | None = None,
+        *,
+        freeze: bool = True,
+        idle_seconds: float = 3600.0,
+    ) -> None:
+        self.workspace = Workspace(out)
+        self.clock = Clock()
+        self.account = Account(self.clock)
+        self.faults = Faults()
+        self.guardian = Guardian()
+        self.fc: FunctionCompute | None = None
+        self._engine_name = engine
+        self._port_base = port_base
+        self._freeze = freeze
+        self._idle_seconds = idle_seconds
+        self._sockets: dict[str, socket.socket] = {}
+        self._function_ports: dict[str, int] = {}
+        self._runners: list[web.AppRunner] = []
+        self._closing: list[Callable[[], Awaitable[object] | object]] = []
+
+    async def start(self) -> Endpoints:
+        """Start everything and write `out/run/endpoints.json`; what has started is stopped again if something fails.
+
+        Raises
+        ------
+        InUse
+            The directory belongs to a running localcloud.
+        PortTaken
+            A port is in use.
+        EngineUnavailable
+            The engine's packages are missing.
+        """
+        try:
+            return await self._start()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _start(self) -> Endpoints:
+        self.workspace.claim()
+        self._closing.append(self.workspace.release)
+        self._sockets = bind_all(self._port_base)
+        self._function_ports = {name: self._sockets[name].getsockname()[1] for name in FUNCTIONS}
+        self._closing.append(lambda: close_all(self._sockets))
+        log = Log(self.workspace.logs / "localcloud.jsonl")
+        self._closing.append(log.close)
+        engine: Engine = make(self._engine_name)
+        self._closing.append(engine.close)
+        self._closing.append(self.guardian.close)
+        fc = self.fc = FunctionCompute(
+            self.workspace.out / "fc",
+            self.account,
+            self.faults,
+            self.clock,
+            self.workspace.logs,
+            bind=self._function_socket,
+            guardian=self.guardian,
+            log=log,
+            freeze=self._freeze,
+            idle_seconds=self._idle_seconds,
+        )
+        self._closing.append(fc.close)
+        store = await asyncio.to_thread(oss.FileStore, self.workspace.out / "oss", self.clock)
+        endpoints = self._endpoints()
+        routes = {name: f"http://{HOST}:{port}" for name, port in endpoints.function_ports.items()}
+        apps = {
+            "oss": oss.make_app(store, self.account, self.faults, self.clock, fc.object_created),
+            "nls": nls.make_app(self.account, engine, self.faults, self.clock),
+            "pop": pop.make_app(self.account, self.faults, self.clock),
+            "sls": sls.make_app(self.faults),
+            "fc": fc.control_app(),
+            "admin": admin.make_app(self.faults, self.clock, fc),
+            "gateway": gateway.make_app(routes),
+        }
+        for name, app in apps.items():
+            await self._serve(name, app)
+        write_whole(self.workspace.endpoints, asdict(endpoints))
+        log.event("localcloud.started", engine=self._engine_name, account_id=self.account.account_id)
+        return endpoints
+
+    async def close(self) -> None:
+        """Stop everything in the reverse order of its start. May be called twice."""
+        runners, self._runners = self._runners, []
+        await asyncio.gather(*(runner.cleanup() for runner in reversed(runners)), return_exceptions=True)
+        while self._closing:
+            with contextlib.suppress(OSError):
+                result = self._closing.pop()()
+                if isinstance(result, Awaitable):
+                    await result
+
+    def kill(self) -> None:
+        """End every function instance at once; for a shutdown that cannot wait."""
+        if self.fc is not None:
+            self.fc.kill()
+
+    def _endpoints(self) -> Endpoints:
+        bound = self._sockets
+        project = next(iter(self.account.projects.values()), None) or self.account.add_project()
+        return Endpoints(
+            account_id=self.account.account_id,
+            region=self.account.region,
+            oss=url(bound["oss"]),
+            nls_rest=url(bound["nls"]),
+            nls_websocket=url(bound["nls"], "ws") + "/ws/v1",
+            pop=url(bound["pop"]),
+            fc=url(bound["fc"]),
+            gateway=url(bound["gateway"]),
+            admin=url(bound["admin"]),
+            sls=url(bound["sls"]),
+            appkey=project.appkey,
+            access_key_id=self.account.root.access_key_id,
+            access_key_secret=self.account.root.access_key_secret,
+            function_ports=self._function_ports,
+        )
+
+    async def _serve(self, name: str, app: web.Application) -> None:
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            handler_cancellation=name == "gateway",  # a client that goes away is felt by the function
+            shutdown_timeout=_SHUTDOWN_SECONDS,
+            max_line_size=HEADER_LINE_LIMIT_BYTES,
+            max_field_size=HEADER_LINE_LIMIT_BYTES,
+        )
+        await runner.setup()
+        self._runners.append(runner)
+        await web.SockSite(runner, self._sockets[name], backlog=1024).start()
+
+    def _function_socket(self, function_name: str) -> socket.socket | None:
+        """The socket kept for `speech-tts-dev` and the like; `None` (any port) when another trigger listens on it."""
+        for name in FUNCTIONS:
+            if name in function_name.split("-"):
+                kept = self._sockets.pop(name, None)
+                return kept if kept is not None else bind_again(self._function_ports[name])
+        return None

@@ -94,7 +94,9 @@ def test_a_laptop_may_do_without_tls(host: str) -> None:
     assert load(env).pop_nls_meta == f"http://{host}"
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1.example.com", "https://localhost.example.com", "http://10.0.0.1", ""])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1.example.com", "https://localhost.example.com", "http://10.0.0.1", ""]
+)
 def test_a_name_that_only_looks_local_is_not(url: str) -> None:
     assert not is_loopback(url)
 

@@ -60,7 +60,14 @@ ROWS: list[tuple[int, str, type[SpeechError], str, int, bool]] = [
     (40000005, "Gateway:TOO_MANY_REQUESTS:Too many requests!", SpeechBusy, "nls.too_many_requests", 503, True),
     (40000009, "Invalid wav header!", SpeechAudioRefused, "nls.audio_format", 422, False),
     (40000010, "Gateway:FREE_TRIAL_EXPIRED:The free trial has expired!", SpeechError, "nls.trial_expired", 502, False),
-    (40010001, "Gateway:NAMESPACE_NOT_FOUND:RESTful url path illegal!", SpeechError, "nls.namespace_unknown", 502, False),
+    (
+        40010001,
+        "Gateway:NAMESPACE_NOT_FOUND:RESTful url path illegal!",
+        SpeechError,
+        "nls.namespace_unknown",
+        502,
+        False,
+    ),
     (40010002, "unsupported directive", SpeechError, "nls.directive_unknown", 502, False),
     (40010003, "Gateway:DIRECTIVE_INVALID:No text specified!", SpeechTextRefused, "nls.text_empty", 422, False),
     (40010003, "Gateway:DIRECTIVE_INVALID:Invalid format 'PCM'!", SpeechError, "nls.directive_invalid", 502, False),
@@ -81,7 +88,14 @@ ROWS: list[tuple[int, str, type[SpeechError], str, int, bool]] = [
     (41010104, "TOO_LONG_SPEECH", SpeechAudioRefused, "nls.audio_too_long", 422, False),
     (41010105, "", SpeechAudioRefused, "nls.no_speech", 422, False),
     (41010120, "", SpeechUnavailable, "nls.audio_gap", 503, True),
-    (41020001, "TTS:TtsClientError:[tts]Engine return error code: 418", SpeechTextRefused, "nls.text_refused", 422, False),
+    (
+        41020001,
+        "TTS:TtsClientError:[tts]Engine return error code: 418",
+        SpeechTextRefused,
+        "nls.text_refused",
+        422,
+        False,
+    ),
     (41020001, "Illegal ssml text", SpeechTextRefused, "nls.ssml_refused", 422, False),
     (41020001, "SSML text length should be less than 300.", SpeechTextRefused, "nls.ssml_refused", 422, False),
     (41020001, "SetVoice RetCode[2] invalid voice name", SpeechTextRefused, "nls.voice_unknown", 422, False),
@@ -129,9 +143,7 @@ ROWS: list[tuple[int, str, type[SpeechError], str, int, bool]] = [
 
 
 @pytest.mark.parametrize(("status", "text", "kind", "code", "http", "retryable"), ROWS)
-def test_a_status_means(
-    status: int, text: str, kind: type[SpeechError], code: str, http: int, retryable: bool
-) -> None:
+def test_a_status_means(status: int, text: str, kind: type[SpeechError], code: str, http: int, retryable: bool) -> None:
     error = speech_error(status, text)
     assert (type(error), error.code, error.status, error.retryable) == (kind, code, http, retryable)
     assert error.upstream_code == str(status)

@@ -30,7 +30,7 @@ class Careless(logging.Formatter):
 
 for secret in secrets:
     # third-party loggers, at every level, with handlers of their own, as the speech SDK adds them
-    for name in ("nls", "websocket", "oss2.auth", "urllib3.connectionpool", "aliyunsdkcore", "uvicorn.error", "x.y", ""):
+    for name in ("nls", "websocket", "oss2.auth", "urllib3.connectionpool", "aliyunsdkcore", "uvicorn.error", ""):
         logger = logging.getLogger(name)
         for stream in (sys.stdout, sys.stderr):
             handler = logging.StreamHandler(stream)

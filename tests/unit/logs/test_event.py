@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from isikit import logs
+from isikit.errors import NotJson
 from isikit.host import context
 from isikit.host.context import Deadline, RequestContext
+from isikit.host.requests import parse_json
 
 
 def _line(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -123,11 +125,9 @@ def test_the_frame_of_a_line_cannot_be_overwritten_by_a_field() -> None:
 
 
 def test_a_failure_names_our_own_frame_and_nothing_of_the_message(capsys: pytest.CaptureFixture[str]) -> None:
-    from isikit.host.requests import parse_json
-
     try:
         parse_json(b"\xff secret text")
-    except Exception as error:
+    except NotJson as error:
         logs.failure("request.failed", error)
     line = _line(capsys)
     assert line["error_type"] == "NotJson"

@@ -1,0 +1,104 @@
+"""The key file is read once, and again when somebody seals with a newer key."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from typing import Any
+
+import pytest
+from isikit.errors import KeysUnavailable, SealError, StorageError
+from isikit.secrets import KeyRing, Keys
+
+
+class Bucket:
+    """Counts reads; answers what it holds, after giving others a chance to run."""
+
+    def __init__(self, data: bytes | None) -> None:
+        self.data = data
+        self.reads = 0
+        self.down = False
+
+    async def get(self, key: str) -> tuple[Any, bytes] | None:
+        self.reads += 1
+        await asyncio.sleep(0)
+        if self.down:
+            raise StorageError(code="oss.unreachable")
+        return None if self.data is None else (None, self.data)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _file(*versions: int) -> bytes:
+    masters = [{"version": one, "master": base64.b64encode(bytes([one]) * 32).decode()} for one in versions]
+    return json.dumps({**masters[0], "previous": masters[1:]}).encode()
+
+
+def _sealed(version: int) -> bytes:
+    return Keys(version, {version: bytes([version]) * 32}).seal(b"text", purpose="say", aad=b"a")
+
+
+async def test_many_requests_read_it_once() -> None:
+    bucket = Bucket(_file(1))
+    ring = KeyRing(bucket)
+    found = await asyncio.gather(*(ring.current() for _ in range(40)))
+    assert bucket.reads == 1
+    assert len({id(one) for one in found}) == 1
+
+
+@pytest.mark.parametrize("data", [None, b"{}"])
+async def test_without_a_good_file_there_are_no_keys_and_the_next_request_tries_again(data: bytes | None) -> None:
+    bucket = Bucket(data)
+    ring = KeyRing(bucket)
+    with pytest.raises(KeysUnavailable):
+        await ring.current()
+    bucket.data = _file(1)
+    assert (await ring.current()).version == 1
+
+
+async def test_an_unreachable_bucket_is_the_same_to_the_caller() -> None:
+    bucket = Bucket(_file(1))
+    bucket.down = True
+    with pytest.raises(KeysUnavailable) as raised:
+        await KeyRing(bucket).current()
+    assert raised.value.status == 503
+
+
+async def test_a_seal_of_a_newer_key_makes_it_read_again() -> None:
+    bucket, clock = Bucket(_file(1)), Clock()
+    ring = KeyRing(bucket, clock=clock)
+    await ring.current()
+    bucket.data = _file(2, 1)
+    clock.now += 31
+    opened = await asyncio.gather(*(ring.open(_sealed(2), purpose="say", aad=b"a") for _ in range(10)))
+    assert opened == [b"text"] * 10
+    assert bucket.reads == 2
+    assert await ring.open(_sealed(1), purpose="say", aad=b"a") == b"text"
+
+
+async def test_invented_versions_cannot_make_it_read_all_the_time() -> None:
+    bucket, clock = Bucket(_file(1)), Clock()
+    ring = KeyRing(bucket, clock=clock)
+    for version in range(2, 30):
+        with pytest.raises(SealError):
+            await ring.open(_sealed(version), purpose="say", aad=b"a")
+    assert bucket.reads == 1
+
+
+async def test_an_outage_while_reading_again_keeps_the_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    bucket, clock = Bucket(_file(1)), Clock()
+    ring = KeyRing(bucket, clock=clock)
+    await ring.current()
+    bucket.down = True
+    clock.now += 31
+    with pytest.raises(SealError):
+        await ring.open(_sealed(2), purpose="say", aad=b"a")
+    assert "keys.refused" in capsys.readouterr().out
+    assert await ring.open(_sealed(1), purpose="say", aad=b"a") == b"text"

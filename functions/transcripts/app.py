@@ -1,0 +1,113 @@
+"""The function `asr`: events about recordings come in, questions about their jobs are answered.
+
+`handler` takes events: new objects in the recordings bucket.
+`app` answers HTTP: `GET /v1/jobs/{id}` and `GET /v1/jobs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from isikit import logs
+from isikit.host import context, json_response, make_app
+from isikit.host.context import Deadline, RequestContext
+from isikit.identity import identify
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from functions.transcripts import events
+from functions.transcripts.job_view import by_call, by_id, by_place, wanted
+from functions.transcripts.openapi import DOCUMENT
+from functions.transcripts.process import Transcripts, transcripts
+from functions.transcripts.recording import deliver
+
+if TYPE_CHECKING:
+    from isikit.host import EventContext
+    from isikit.tenants import Tenant
+    from starlette.types import ASGIApp
+
+#: Kept back from an event's time, so that what an attempt came to can still be written.
+RESERVE_SECONDS: Final = 10.0
+
+
+async def handler(event: bytes, event_context: EventContext) -> dict[str, Any]:
+    """Work on everything in the event; see `take`."""
+    return await take(event, event_context.request_id, event_context.deadline, transcripts())
+
+
+async def take(event: bytes, request_id: str, deadline: Deadline, process: Transcripts) -> dict[str, Any]:
+    """Work on every recording that an event tells of, one after the other.
+
+    Returns
+    -------
+    dict
+        `jobs`: `[{"id", "outcome": "ended|held"}]`, and `skipped`: how many records were about something else.
+
+    Raises
+    ------
+    EventUnreadable
+        The event, or a record of it, cannot be understood.
+    Exception
+        Of the first recording that has to be delivered again. Either is raised after all others had their turn.
+    """
+    parsed = events.parse(event)
+    if isinstance(parsed, events.Timer):
+        logs.event("timer.ignored")
+        return {"jobs": [], "skipped": 1}
+    errors: list[Exception] = list(parsed.unreadable)
+    jobs: list[dict[str, str]] = []
+    skipped = parsed.other_kinds
+    if skipped:
+        logs.event("job.skipped", reason="event.other_kind", count=skipped)
+    until = Deadline(deadline.at - RESERVE_SECONDS)
+    for created in parsed.created:
+        if (reason := events.why_skipped(created, process.recordings_bucket)) is not None:
+            kind = "recordings" if created.bucket == process.recordings_bucket else "other"
+            logs.event("job.skipped", reason=reason, bucket_kind=kind)
+            skipped += 1
+            continue
+        try:
+            # A context of its own, so that this recording's tenant is not in the lines about the next.
+            with context.entered(RequestContext(request_id, deadline)):
+                delivered = await deliver(created, process, request_id, until)
+        except Exception as error:  # noqa: BLE001 - the other recordings of the event must have their turn
+            errors.append(error)
+        else:
+            jobs.append({"id": delivered.job_id, "outcome": delivered.outcome})
+    if errors:
+        raise errors[0]
+    return {"jobs": jobs, "skipped": skipped}
+
+
+def application(process: Callable[[], Transcripts]) -> ASGIApp:
+    """The HTTP side, over what `process` returns when the first request comes."""
+
+    async def tenant_of(request: Request) -> Tenant:
+        return identify(request.headers, await process().tenants.current())
+
+    async def job(request: Request) -> Response:
+        tenant = await tenant_of(request)
+        return json_response({"jobs": await by_id(request.path_params["id"], tenant.id, process())})
+
+    async def jobs(request: Request) -> Response:
+        tenant = await tenant_of(request)
+        asked = wanted(request.query_params)
+        if asked.call_id is not None:
+            return json_response({"jobs": await by_call(asked.call_id, tenant.id, process())})
+        return json_response({"jobs": await by_place(asked.bucket, asked.key, tenant.id, process())})
+
+    async def openapi(_: Request) -> Response:
+        return json_response(DOCUMENT)
+
+    return make_app(
+        [
+            Route("/v1/jobs/{id}", job, methods=["GET"]),
+            Route("/v1/jobs", jobs, methods=["GET"]),
+            Route("/openapi.json", openapi, methods=["GET"]),
+        ]
+    )
+
+
+app = application(transcripts)

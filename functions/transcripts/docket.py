@@ -1,0 +1,195 @@
+"""A job's journal in the state bucket: every write to it, and what is filed beside it so that it can be found.
+
+- `jobs/{id}.jsonl`: the journal itself;
+- `open/{shard}/{hour}-{id}`: from receipt to publication, so that what hangs can be found without reading history;
+- `index/key/{hash}/{id}` and `index/call/{hash}/{id}`: for look-ups by place and by call.
+
+All of it is written from the journal's own facts, so writing it again changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timezone
+from typing import Final
+
+from isikit.claims import ClaimLost
+from isikit.errors import PositionConflict
+from isikit.journal import Journal, Record, Snapshot
+from isikit.objects import ObjectStore
+
+from functions.transcripts.events import Created
+from functions.transcripts.job import Job, Verdict, fold, terminal_record
+from functions.transcripts.source import Source
+
+MARK: Final = "application/octet-stream"
+
+
+def journal_key(job: str) -> str:
+    """Where a job's journal is."""
+    return f"jobs/{job}.jsonl"
+
+
+def open_key(job: Job) -> str:
+    """The mark of an open job. The hour is that of its receipt, so that the oldest job is the first of its shard."""
+    hour = datetime.fromtimestamp(job.received_at, timezone.utc).strftime("%Y%m%dT%H")
+    return f"open/{job.id[0]}/{hour}-{job.id}"
+
+
+def index_of_key(bucket: str, key: str) -> str:
+    """Prefix of the jobs of all versions of one object. Hashed, because the key may be as long as a key can be."""
+    return f"index/key/{_hash(bucket, key)}/"
+
+
+def index_of_call(tenant: str, call_id: str) -> str:
+    """Prefix of the jobs of one tenant's call."""
+    return f"index/call/{_hash(tenant, call_id)}/"
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+class Docket:
+    """One job, read and written. `job` and `now` are as of the last call.
+
+    Parameters
+    ----------
+    state
+        The state bucket.
+    identifier
+        The job's id.
+    clock
+        Wall time for the stamps in records; claims go by OSS's own.
+    pause
+        Sleeps between attempts to append.
+    """
+
+    def __init__(
+        self,
+        state: ObjectStore,
+        identifier: str,
+        clock: Callable[[], float],
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.id = identifier
+        self._state = state
+        self._clock = clock
+        self._journal = Journal(state, journal_key(identifier), pause=pause)
+        self._snapshot = Snapshot((), 0, 0.0)
+        self._turn = asyncio.Lock()  # the claim is renewed beside the work that it protects
+
+    @property
+    def job(self) -> Job | None:
+        """The job, None where nothing is known of it."""
+        return fold(self._snapshot.records)
+
+    @property
+    def now(self) -> float:
+        """OSS's time of the last answer."""
+        return self._snapshot.server_time
+
+    async def read(self) -> Job | None:
+        """Read the journal."""
+        self._snapshot = await self._journal.read()
+        return self.job
+
+    async def receive(self, created: Created, source: Source) -> bool:
+        """Open the job; False where somebody else just did."""
+        return await self._append(
+            {
+                "type": "received",
+                "generation": 1,
+                "at": self._clock(),
+                "bucket": created.bucket,
+                "key": created.key,
+                "etag": created.etag,
+                "size": created.size,
+                "tenant": source.tenant,
+                "call_id": source.call_id,
+            }
+        )
+
+    async def file(self, job: Job) -> None:
+        """Mark the job as open and put it into the indices."""
+        await self._state.put(open_key(job), b"", content_type=MARK)
+        await self._state.put(index_of_key(job.bucket, job.key) + job.id, b"", content_type=MARK)
+        if job.call_id is not None:
+            await self._state.put(index_of_call(job.tenant, job.call_id) + job.id, b"", content_type=MARK)
+
+    async def close(self, job: Job) -> None:
+        """Take the mark of an open job away."""
+        await self._state.delete(open_key(job))
+
+    async def begin(self, generation: int, n: int, owner: str, seconds: float) -> bool:
+        """Record attempt `n`, which claims the job for `seconds`; False where somebody wrote meanwhile."""
+        until = self.now + seconds
+        record: Record = {"type": "attempt", "generation": generation, "n": n, "owner": owner, "until": until}
+        return await self._append({**record, "at": self._clock()})
+
+    async def renew(self, generation: int, n: int, seconds: float) -> None:
+        """Prolong the claim of attempt `n` to `seconds` from now, by OSS's clock.
+
+        Raises
+        ------
+        ClaimLost
+            Somebody else took the job over.
+        """
+        async with self._turn:
+            await self.read()
+            record: Record = {"type": "renewed", "generation": generation, "n": n, "until": self.now + seconds}
+            await self._append_holding(record, n)
+
+    async def conclude(self, generation: int, n: int, verdict: Verdict) -> None:
+        """Write the terminal record. Nothing is written where one stands: an unclear answer had been a yes.
+
+        Raises
+        ------
+        ClaimLost
+            Somebody else took the job over; the verdict does not stand.
+        """
+        async with self._turn:
+            await self._append_holding(terminal_record(generation, n, verdict, self._clock()), n)
+
+    async def give_back(self, generation: int, n: int, reason: str, *, crashed: bool) -> None:
+        """End the attempt without a verdict, so that the next need not wait for the end of its claim.
+
+        Nothing is written where the verdict stands after all.
+
+        Raises
+        ------
+        ClaimLost
+            Somebody else took the job over.
+        """
+        record: Record = {"type": "ended", "generation": generation, "n": n, "reason": reason, "crashed": crashed}
+        async with self._turn:
+            await self.read()
+            await self._append_holding({**record, "at": self._clock()}, n)
+
+    async def published(self, generation: int, *, placed: bool) -> bool:
+        """Record that nothing is left to be done; False where somebody wrote meanwhile."""
+        return await self._append(
+            {"type": "published", "generation": generation, "placed": placed, "at": self._clock()}
+        )
+
+    async def _append_holding(self, record: Record, n: int) -> None:
+        """Append while attempt `n` has the job, however often somebody else writes meanwhile; not after its verdict."""
+        while (job := self.job) is not None:
+            terminal = job.latest.terminal
+            if terminal is not None and terminal.attempt == n:
+                return
+            if terminal is not None or not job.latest.holds(n):
+                raise ClaimLost
+            if await self._append(record):
+                return
+
+    async def _append(self, record: Record) -> bool:
+        """Append where the journal is as it was read; read it again and answer False where it is not."""
+        try:
+            self._snapshot = await self._journal.append(record, self._snapshot)
+        except PositionConflict:
+            self._snapshot = await self._journal.read()
+            return False
+        return True

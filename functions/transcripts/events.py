@@ -1,0 +1,186 @@
+"""Events as they reach the function, parsed at the edge into objects that came into being.
+
+Three shapes are understood (Function Compute's OSS trigger and EventBridge's documentation):
+
+- the native trigger: `{"events": [record, ...]}`;
+- EventBridge: one CloudEvent, whose `data` is such a record, or an array of them (event streaming); with the schema
+  `RawData` the records come without their envelope;
+- a timer: `{"triggerTime", "triggerName", "payload"}`.
+
+**Keys are used as they come.** The trigger sends them raw (every official sample uses them so); unquoting would turn
+a `+` into a space and break a `%` in a name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+from isikit.errors import RequestError
+
+INPUT: Final = "in/"
+OUTPUTS: Final = ("transcripts/", "quarantine/")
+
+#: Only these leave a whole object behind: a wildcard trigger also reports the parts of a multipart upload (a 12 MB
+#: upload was seen to cause five events), and an appended object changes its ETag with every append.
+NEW_OBJECT: Final = frozenset(
+    f"ObjectCreated:{what}" for what in ("PutObject", "PostObject", "CompleteMultipartUpload", "CopyObject")
+)
+
+
+class EventUnreadable(RequestError):
+    """The event, or a record in it, is not one this function knows. Raised, so that it ends in the dead letters."""
+
+    code = "event.unreadable"
+    title = "The event is not one this function knows"
+    advice = "Send OSS object-created events, natively or by EventBridge as CloudEvents or RawData, or timer events."
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """An object that came into being.
+
+    Parameters
+    ----------
+    etag
+        Upper case, without quotes.
+    size
+        Bytes, or None where the event does not say.
+    metadata
+        The object's own, names in lower case without `x-oss-meta-`; None where the event does not carry it (only
+        newer events do).
+    """
+
+    bucket: str
+    key: str
+    etag: str
+    size: int | None = None
+    metadata: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """What an event about objects holds: new objects, records of other kinds, and what could not be understood."""
+
+    created: tuple[Created, ...] = ()
+    other_kinds: int = 0
+    unreadable: tuple[EventUnreadable, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """A timer went off. `payload` is a string even where it holds JSON."""
+
+    name: str
+    time: str
+    payload: str
+
+
+class _Bucket(msgspec.Struct):
+    name: str
+
+
+class _Meta(msgspec.Struct, rename="camel"):
+    user_meta: dict[str, str] = {}
+
+
+class _Object(msgspec.Struct, rename="camel"):
+    key: str
+    e_tag: str
+    size: int | None = None
+    object_meta: _Meta | None = None
+
+
+class _Oss(msgspec.Struct):
+    bucket: _Bucket
+    object: _Object
+
+
+class _Record(msgspec.Struct, rename="camel"):
+    event_name: str
+    oss: _Oss
+
+
+@dataclass(slots=True)
+class _Sorted:
+    created: list[Created] = field(default_factory=list)
+    other_kinds: int = 0
+    unreadable: list[EventUnreadable] = field(default_factory=list)
+
+
+def parse(event: bytes) -> Objects | Timer:
+    """What the event says. A record that cannot be understood does not hide the others.
+
+    Raises
+    ------
+    EventUnreadable
+        Nothing of it can be understood.
+    """
+    try:
+        document = json.loads(event)
+    except ValueError as error:
+        raise EventUnreadable("the event is not JSON") from error
+    if isinstance(document, dict) and "triggerName" in document and "triggerTime" in document:
+        return Timer(str(document["triggerName"]), str(document["triggerTime"]), str(document.get("payload", "")))
+    found = _Sorted()
+    for raw in _records(document):
+        _sort(raw, found)
+    return Objects(tuple(found.created), found.other_kinds, tuple(found.unreadable))
+
+
+def why_skipped(created: Created, recordings_bucket: str) -> str | None:
+    """The reason not to open a job for this object, or None where it is a recording."""
+    if created.bucket != recordings_bucket:
+        return "event.other_bucket"
+    if created.key.startswith(OUTPUTS):
+        return "event.own_output"
+    if created.key.endswith("/"):
+        return "event.folder"
+    if not created.key.startswith(INPUT):
+        return "event.not_input"
+    return None
+
+
+def metadata_of(headers: Mapping[str, str]) -> dict[str, str]:
+    """User metadata with names in lower case and without their prefix, however the sender wrote them."""
+    return {name.lower().removeprefix("x-oss-meta-"): value for name, value in headers.items()}
+
+
+def _records(document: Any) -> list[Any]:
+    if isinstance(document, list):
+        return document
+    if isinstance(document, dict):
+        if isinstance(document.get("events"), list):
+            return list(document["events"])
+        if "data" in document or "oss" in document:
+            return [document]
+    raise EventUnreadable("the event has neither records nor a timer")
+
+
+def _sort(raw: Any, found: _Sorted) -> None:
+    """Put one record where it belongs."""
+    if isinstance(raw, dict) and "data" in raw:
+        raw = raw["data"]
+    try:
+        if str(raw["eventName"]).removeprefix("oss:") not in NEW_OBJECT:
+            found.other_kinds += 1
+        else:
+            found.created.append(_created(msgspec.convert(raw, _Record, strict=False)))
+    except (msgspec.ValidationError, KeyError, TypeError, ValueError) as error:
+        unreadable = EventUnreadable("a record does not name a bucket, a key and an ETag")
+        unreadable.__cause__ = error
+        found.unreadable.append(unreadable)
+
+
+def _created(record: _Record) -> Created:
+    """The object of a record; `ValueError` where it has no name or version, or a name that is not text."""
+    described, meta = record.oss.object, record.oss.object.object_meta
+    described.key.encode()
+    etag = described.e_tag.strip('"').upper()
+    if not (record.oss.bucket.name and described.key and etag):
+        raise ValueError
+    metadata = None if meta is None else metadata_of(meta.user_meta)
+    return Created(record.oss.bucket.name, described.key, etag, described.size, metadata)

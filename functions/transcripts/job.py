@@ -1,0 +1,245 @@
+"""A job: what its journal says of one recording, and what to do next. Pure: no clock, no network.
+
+The journal `jobs/{id}.jsonl` holds records of these types, each with the `generation` it belongs to:
+
+- `received`: the recording's place, its tenant, its call id;
+- `attempt` (n, owner, until): recorded *before* the recording is decoded, and at the same time the claim on the job;
+- `renewed` (n, until): the claim is prolonged;
+- `ended` (n, reason, crashed): the attempt came to nothing and was given back;
+- `terminal` (attempt, state, reason, ...): **one per generation**, written by compare-and-swap under the claim;
+- `published` (placed): its files are in place, or have no place any more.
+
+An attempt whose claim is past without `ended` or `terminal` died with its process: a crash. So that a recording which
+kills its reader cannot do so for ever, the third crash is the last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
+
+import msgspec
+
+State = Literal["received", "waiting", "submitted", "done", "failed", "quarantined", "skipped"]
+Outcome = Literal["done", "failed", "quarantined", "skipped"]
+
+MAX_CRASHES: Final = 3
+#: The first delivery and the three retries of Function Compute's asynchronous calls: after that nobody would come.
+MAX_ATTEMPTS: Final = 4
+
+
+def job_id(bucket: str, key: str, etag: str) -> str:
+    """The job of exactly this version of this object: 64 hex digits."""
+    version = etag.strip('"').upper()
+    return hashlib.sha256(f"{bucket}\n{key}\n{version}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt.
+
+    Parameters
+    ----------
+    owner
+        The invocation that made it.
+    until
+        End of its claim as last renewed, seconds since the epoch by OSS's clock.
+    ended
+        Code of the error it ended with, or None: it runs, was lost, or brought the terminal record.
+    crashed
+        It ended because the decoder's process died.
+    """
+
+    n: int
+    owner: str
+    until: float
+    ended: str | None = None
+    crashed: bool = False
+
+    def lost(self, now: float) -> bool:
+        """Whether its process died: the claim is past, and nothing was heard of it."""
+        return self.ended is None and self.until <= now
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a generation ended, with what is worth counting.
+
+    Parameters
+    ----------
+    reason
+        Code, None where it is done.
+    advice
+        What a person can do about it, empty where it is done.
+    files
+        Names of the files under `attempts/{id}/{generation}/{n}/` that are to be published.
+    audio_ms, channels, calls, turns
+        Length of the recording, its channels, recognitions paid, turns found.
+    """
+
+    state: Outcome
+    reason: str | None = None
+    advice: str = ""
+    files: tuple[str, ...] = ()
+    mode: str | None = None
+    audio_ms: int = 0
+    channels: int = 0
+    calls: int = 0
+    turns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """The terminal record: the verdict, and the attempt whose outputs count."""
+
+    attempt: int
+    verdict: Verdict
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One run through to an outcome; a replay makes another.
+
+    Parameters
+    ----------
+    published
+        Nothing is left to be done for it.
+    placed
+        Its files are where they belong; not so where the recording was overwritten meanwhile.
+    """
+
+    number: int
+    attempts: tuple[Attempt, ...] = ()
+    terminal: Terminal | None = None
+    published: bool = False
+    placed: bool = False
+
+    def holds(self, n: int) -> bool:
+        """Whether attempt `n` still has the job: it did not end, and nobody came after it."""
+        return bool(self.attempts) and self.attempts[-1].n == n and self.attempts[-1].ended is None
+
+    def crashes(self, now: float) -> int:
+        """How many attempts took their process, or the decoder's, with them."""
+        return sum(attempt.crashed or attempt.lost(now) for attempt in self.attempts)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A recording's job. `tenant` is the name in its path, known or not ("" where there is none)."""
+
+    id: str
+    bucket: str
+    key: str
+    etag: str
+    size: int | None
+    tenant: str
+    call_id: str | None
+    received_at: float
+    generations: tuple[Generation, ...] = field(default=(Generation(1),))
+
+    @property
+    def latest(self) -> Generation:
+        """The generation that counts now."""
+        return self.generations[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Make attempt `n`. After `crashes` = `MAX_CRASHES`, without touching the recording."""
+
+    n: int
+    crashes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Somebody is on it, until `until` at least."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """The outcome stands, its files may not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """All is done; what marks the job as open may still be there."""
+
+
+Step = Begin | Held | Publish | Close
+
+
+def decide(job: Job, now: float) -> Step:
+    """What a delivery does next, at OSS's time `now`."""
+    generation = job.latest
+    if generation.terminal is not None:
+        return Close() if generation.published else Publish()
+    attempts = generation.attempts
+    if attempts and attempts[-1].ended is None and not attempts[-1].lost(now):
+        return Held(attempts[-1].until)
+    return Begin(len(attempts) + 1, generation.crashes(now))
+
+
+def fold(records: Iterable[Mapping[str, Any]]) -> Job | None:
+    """The job that these records tell of, oldest first; None where there are none.
+
+    Records of types it does not know are passed over: a version that was rolled back must still read its successor's.
+    """
+    job: Job | None = None
+    for record in records:
+        if job is not None:
+            job = _apply(job, record)
+        elif record.get("type") == "received":
+            job = _received(record)
+    return job
+
+
+def terminal_record(generation: int, attempt: int, verdict: Verdict, at: float) -> dict[str, Any]:
+    """The record of a verdict, as `fold` reads it."""
+    told: dict[str, Any] = msgspec.to_builtins(verdict)
+    return {"type": "terminal", "generation": generation, "attempt": attempt, "at": at, **told}
+
+
+def _received(record: Mapping[str, Any]) -> Job:
+    return Job(
+        id=job_id(record["bucket"], record["key"], record["etag"]),
+        bucket=record["bucket"],
+        key=record["key"],
+        etag=record["etag"],
+        size=record["size"],
+        tenant=record["tenant"],
+        call_id=record["call_id"],
+        received_at=float(record["at"]),
+    )
+
+
+def _apply(job: Job, record: Mapping[str, Any]) -> Job:
+    found = next((each for each in job.generations if each.number == record.get("generation")), None)
+    if found is None:
+        return job
+    match record.get("type"):
+        case "attempt":
+            attempt = Attempt(record["n"], record["owner"], float(record["until"]))
+            changed = replace(found, attempts=(*found.attempts, attempt))
+        case "renewed":
+            changed = _amended(found, record["n"], until=float(record["until"]))
+        case "ended":
+            changed = _amended(found, record["n"], ended=record["reason"], crashed=record["crashed"])
+        case "terminal" if found.terminal is None:
+            terminal = Terminal(record["attempt"], msgspec.convert(record, Verdict), float(record["at"]))
+            changed = replace(found, terminal=terminal)
+        case "published":
+            changed = replace(found, published=True, placed=record["placed"])
+        case _:
+            return job
+    return replace(job, generations=tuple(changed if each is found else each for each in job.generations))
+
+
+def _amended(generation: Generation, n: int, **changes: Any) -> Generation:
+    attempts = tuple(replace(each, **changes) if each.n == n else each for each in generation.attempts)
+    return replace(generation, attempts=attempts)

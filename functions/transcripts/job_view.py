@@ -1,0 +1,121 @@
+"""Jobs as callers see them, and how they are found. Other tenants' jobs are as if they were not there."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from isikit.errors import FieldError, RequestError
+from isikit.journal import Journal
+from isikit.objects import ObjectStore
+
+from functions.transcripts import publish
+from functions.transcripts.docket import index_of_call, index_of_key, journal_key
+from functions.transcripts.job import Generation, Job, State, fold
+from functions.transcripts.process import Transcripts
+from functions.transcripts.stamps import rfc3339
+
+MOST_JOBS: Final = 1000
+AT_ONCE: Final = 8
+#: An attempt has the function's 600 s; after the fourth there is an outcome.
+EXPECTED_SECONDS: Final = 600
+
+_ID = re.compile(r"[0-9a-f]{64}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is looked for: the jobs of a call where `call_id` is given, else those of an object."""
+
+    bucket: str = ""
+    key: str = ""
+    call_id: str | None = None
+
+
+def wanted(parameters: Mapping[str, str]) -> Wanted:
+    """The look-up that query parameters ask for.
+
+    Raises
+    ------
+    RequestError
+        Neither `bucket` and `key` nor `call_id`, or both; every mistake is named.
+    """
+    call_id = parameters.get("call_id")
+    place = {name: parameters.get(name) for name in ("bucket", "key")}
+    if call_id is not None:
+        mistakes = [FieldError(name, "conflict", "call_id alone") for name, value in place.items() if value is not None]
+        if not call_id:
+            mistakes.append(FieldError("call_id", "missing"))
+    else:
+        mistakes = [FieldError(name, "missing", "bucket and key, or call_id") for name in place if not place[name]]
+    if mistakes:
+        raise RequestError("A job is found by bucket and key, or by call_id.", errors=mistakes)
+    return Wanted(place["bucket"] or "", place["key"] or "", call_id)
+
+
+async def by_id(identifier: str, tenant: str, process: Transcripts) -> list[dict[str, Any]]:
+    """The job of that id: one entry per generation, oldest first; none where the tenant has no such job."""
+    return await _views([identifier], tenant, process) if _ID.match(identifier) else []
+
+
+async def by_place(bucket: str, key: str, tenant: str, process: Transcripts) -> list[dict[str, Any]]:
+    """The jobs of all versions of an object."""
+    return await _indexed(index_of_key(bucket, key), tenant, process)
+
+
+async def by_call(call_id: str, tenant: str, process: Transcripts) -> list[dict[str, Any]]:
+    """The jobs of all recordings of a call."""
+    return await _indexed(index_of_call(tenant, call_id), tenant, process)
+
+
+def view(job: Job, generation: Generation) -> dict[str, Any]:
+    """One generation of a job. An outcome is shown once its files are in place, so that they can be fetched."""
+    terminal = generation.terminal if generation.published else None
+    done = terminal is not None and terminal.verdict.state == "done" and generation.placed
+    latest = generation.number == job.latest.number
+    outputs = publish.outputs(job) if latest else publish.kept(job, generation.number)
+    state: State
+    if terminal is not None:
+        state = terminal.verdict.state
+    else:
+        state = "waiting" if generation.attempts and generation.attempts[-1].ended is not None else "received"
+    return {
+        "id": job.id,
+        "generation": generation.number,
+        "state": state,
+        "reason": None if terminal is None else terminal.verdict.reason,
+        "bucket": job.bucket,
+        "key": job.key,
+        "outputs": outputs if done else {},
+        "expected_by": None if terminal is not None else _expected_by(job, generation),
+    }
+
+
+def _expected_by(job: Job, generation: Generation) -> str:
+    last = max([job.received_at, *(attempt.until for attempt in generation.attempts)])
+    return rfc3339(last + EXPECTED_SECONDS)
+
+
+async def _indexed(prefix: str, tenant: str, process: Transcripts) -> list[dict[str, Any]]:
+    keys = await process.state.list(prefix, limit=MOST_JOBS)
+    return await _views([key.removeprefix(prefix) for key in keys], tenant, process)
+
+
+async def _views(identifiers: list[str], tenant: str, process: Transcripts) -> list[dict[str, Any]]:
+    places = asyncio.Semaphore(AT_ONCE)
+    found = await asyncio.gather(*(_read(identifier, process.state, places) for identifier in identifiers))
+    jobs = sorted((job for job in found if job is not None and job.tenant == tenant), key=_age)
+    return [view(job, generation) for job in jobs for generation in job.generations]
+
+
+async def _read(identifier: str, state: ObjectStore, places: asyncio.Semaphore) -> Job | None:
+    async with places:
+        snapshot = await Journal(state, journal_key(identifier)).read()
+    return fold(snapshot.records)
+
+
+def _age(job: Job) -> tuple[float, str]:
+    return job.received_at, job.id

@@ -1,0 +1,77 @@
+"""Recognition that waits out trouble: nobody is on the line, so a recording can wait longer than a caller could.
+
+The one layer that repeats calls of recognition. What still fails afterwards ends the attempt, and the platform
+delivers the event again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, Protocol
+
+from isikit.errors import SpeechTokenRefused
+from isikit.host.context import Deadline
+from isikit.retry import RetryBudget, retrying
+
+from functions.transcripts.recognise import Recognise
+
+if TYPE_CHECKING:
+    from isikit.nls.token import SpeechToken
+
+OPERATION: Final = "nls.asr.rest"
+TRIES: Final = 8
+FIRST_PAUSE_SECONDS: Final = 0.5
+LONGEST_PAUSE_SECONDS: Final = 10.0
+TOKEN_LIFE_SECONDS: Final = 120  # a call of at most 60 s of audio takes about 12 s
+
+#: (mono s16le, rate in Hz, AppKey, token, deadline) -> text, tried once.
+Once = Callable[[bytes, int, str, "SpeechToken", Deadline], Awaitable[str]]
+
+
+class Tokens(Protocol):
+    """Where tokens come from."""
+
+    async def get(self, min_life_seconds: int, deadline: Deadline) -> SpeechToken:
+        """A token that lives at least so long."""
+        ...
+
+    def invalidate(self, token_id: str) -> None:
+        """Forget a token that was refused."""
+        ...
+
+
+def patiently(once: Once, tokens: Tokens, *, pause: Callable[[float], Awaitable[object]] = asyncio.sleep) -> Recognise:
+    """Recognition with repetitions, all within the deadline.
+
+    A refused token is dropped and a new one tried once: refused again, it is not the token that is wrong.
+    """
+    # The layer's usual budget is meant for traffic; here a recording's pieces may all have to wait out one outage.
+    budget = RetryBudget(share=0.5, reserve=64.0)
+
+    async def recognise(pcm: bytes, rate_hz: int, appkey: str, deadline: Deadline) -> str:
+        refused = 0
+
+        async def call() -> str:
+            nonlocal refused
+            token = await tokens.get(TOKEN_LIFE_SECONDS, deadline)
+            try:
+                return await once(pcm, rate_hz, appkey, token, deadline)
+            except SpeechTokenRefused as error:
+                tokens.invalidate(token.id)
+                refused += 1
+                error.retryable = refused < 2
+                raise
+
+        return await retrying(
+            call,
+            operation=OPERATION,
+            deadline=deadline,
+            budget=budget,
+            attempts=TRIES,
+            base_seconds=FIRST_PAUSE_SECONDS,
+            cap_seconds=LONGEST_PAUSE_SECONDS,
+            sleep=pause,
+        )
+
+    return recognise

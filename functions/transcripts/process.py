@@ -1,0 +1,86 @@
+"""What one process works with: everything that is shared by its requests, in one place, passed down."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from isikit.audio.probe import Decoded, Limits, decode
+from isikit.objects import ObjectStore
+
+from functions.transcripts.patience import patiently
+from functions.transcripts.recognise import Recognise
+
+if TYPE_CHECKING:
+    from isikit.tenants import Tenants
+
+#: How long a claim outlives its process. A delivery that finds a job claimed watches it for this long at most.
+LEASE_SECONDS: Final = 30.0
+RENEW_SECONDS: Final = 10.0
+WATCH_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcripts:
+    """The collaborators.
+
+    Parameters
+    ----------
+    recordings, state
+        The buckets, with their names.
+    recognise
+        Recognises one piece, with its own retries.
+    decode
+        Decodes untrusted bytes in a child process: (data, rate wanted, limits).
+    speaking
+        Calls to the speech service at once.
+    decoding
+        Recordings in memory at once: an instance has 1 GiB and takes two events.
+    clock
+        Wall time for stamps.
+    pause
+        Sleeps: between two looks at a job that somebody else is on, and between two renewals of a claim.
+    """
+
+    recordings: ObjectStore
+    state: ObjectStore
+    recordings_bucket: str
+    state_bucket: str
+    tenants: Tenants
+    recognise: Recognise
+    decode: Callable[[bytes, int | None, Limits], Awaitable[Decoded]]
+    speaking: asyncio.Semaphore
+    decoding: asyncio.Semaphore
+    clock: Callable[[], float] = time.time
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+@functools.cache
+def transcripts() -> Transcripts:
+    """The process's own, made from the settings when first needed."""
+    from isikit import config, credentials, objects
+    from isikit.nls.recognition import Recogniser
+    from isikit.nls.token import TokenSource
+    from isikit.tenants import Tenants
+
+    settings = config.settings()
+    stores = objects.stores()
+    return Transcripts(
+        recordings=stores.recordings,
+        state=stores.state,
+        recordings_bucket=settings.bucket_recordings,
+        state_bucket=settings.bucket_state,
+        tenants=Tenants(stores.state, settings.tenants_key),
+        recognise=patiently(Recogniser(settings).recognise, TokenSource(settings, credentials.provider)),
+        decode=_decode_in_child,
+        speaking=asyncio.Semaphore(settings.nls_concurrency),
+        decoding=asyncio.Semaphore(1),
+    )
+
+
+async def _decode_in_child(data: bytes, rate_hz: int | None, limits: Limits) -> Decoded:
+    return await decode(data, rate_hz=rate_hz, limits=limits)

@@ -1,0 +1,87 @@
+"""Recognition in sentence mode: pieces between pauses, a few at a time, put together as turns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from isikit.audio import levels
+from isikit.errors import SpeechAudioRefused
+from isikit.host.context import Deadline
+
+from functions.transcripts.audio import Sound
+from functions.transcripts.mode import LONGEST_PIECE_MS, PIECE_MS, SentenceMode
+from functions.transcripts.transcript import Turn, clean
+
+#: (mono s16le, rate in Hz, AppKey, deadline) -> text. Retries are its own business, within the deadline.
+Recognise = Callable[[bytes, int, str, Deadline], Awaitable[str]]
+
+NO_SPEECH = "nls.no_speech"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of one side to recognise at once."""
+
+    channel: int
+    start_ms: int
+    end_ms: int
+    pcm: bytes = field(repr=False)
+
+
+async def cut(sound: Sound) -> list[Piece]:
+    """Cut all sides at their pauses. A silent side has no pieces, and so costs nothing."""
+    pieces: list[Piece] = []
+    for side in sound.sides:
+        found = await asyncio.to_thread(levels.cut_points, side.pcm, sound.rate_hz, PIECE_MS, LONGEST_PIECE_MS)
+        for start_ms, end_ms in found:
+            start, end = (at_ms * sound.rate_hz // 1000 * 2 for at_ms in (start_ms, end_ms))
+            pieces.append(Piece(side.channel, start_ms, end_ms, side.pcm[start:end]))
+    return pieces
+
+
+async def recognise(
+    pieces: list[Piece], plan: SentenceMode, call: Recognise, places: asyncio.Semaphore, deadline: Deadline
+) -> tuple[Turn, ...]:
+    """Recognise all pieces, or none.
+
+    Parameters
+    ----------
+    call
+        Recognises one piece.
+    places
+        Calls to the speech service at once, over all recordings of this instance.
+
+    Returns
+    -------
+    tuple of Turn
+        By time; pieces in which nothing was said are left out.
+
+    Raises
+    ------
+    SpeechError, TokenError, DeadlineExceeded
+        Of the first piece that failed; the others are given up.
+    """
+
+    async def one(piece: Piece) -> Turn | None:
+        async with places:
+            deadline.check()
+            try:
+                text = await call(piece.pcm, plan.rate_hz, plan.appkey, deadline)
+            except SpeechAudioRefused as error:
+                if error.code != NO_SPEECH:
+                    raise
+                text = ""
+        text = clean(text)
+        return Turn(piece.start_ms, piece.end_ms, piece.channel, text) if text else None
+
+    tasks = [asyncio.ensure_future(one(piece)) for piece in pieces]
+    try:
+        turns = await asyncio.gather(*tasks)
+    finally:
+        # Nothing goes on after the answer: what has not ended is cancelled, and waited for.
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return tuple(sorted((turn for turn in turns if turn is not None), key=lambda turn: (turn.start_ms, turn.channel)))

@@ -1,0 +1,214 @@
+"""The journey of one recording, from the event to the published transcript.
+
+Every delivery of its event walks it from the start and does only what the journal says is missing: it may come twice,
+at the same time, or again after the process died anywhere on the way.
+
+A delivery that finds the job claimed watches the claim. One that is prolonged belongs to somebody who works: the
+delivery leaves. One that runs out belonged to a process that died: the delivery takes the job over. So a crash costs
+at most one lease, and it needs nobody else to notice it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, Literal, NoReturn, TypeVar
+
+from isikit import logs
+from isikit.claims import ClaimLost
+from isikit.errors import DeadlineExceeded, IsiError, StorageError
+from isikit.host import context
+from isikit.host.context import Deadline
+
+from functions.transcripts import attempt as attempts
+from functions.transcripts import publish, source
+from functions.transcripts.docket import Docket
+from functions.transcripts.events import Created
+from functions.transcripts.job import (
+    MAX_ATTEMPTS,
+    Begin,
+    Close,
+    Held,
+    Job,
+    Publish,
+    Terminal,
+    Verdict,
+    decide,
+    job_id,
+)
+from functions.transcripts.process import LEASE_SECONDS, RENEW_SECONDS, WATCH_SECONDS, Transcripts
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What became of one delivery: the job ended, or somebody else is on it."""
+
+    job_id: str
+    outcome: Literal["ended", "held"]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One delivery of a recording's event.
+
+    Parameters
+    ----------
+    owner
+        Of this delivery, as it stands in the journal.
+    deadline
+        When the outcome must be written.
+    """
+
+    created: Created
+    docket: Docket
+    process: Transcripts
+    owner: str
+    deadline: Deadline
+
+
+async def deliver(created: Created, process: Transcripts, owner: str, deadline: Deadline) -> Delivered:
+    """Bring the job of this recording to its end, unless somebody else is doing so.
+
+    Raises
+    ------
+    IsiError
+        The job has not ended; the event must be delivered again.
+    """
+    identifier = job_id(created.bucket, created.key, created.etag)
+    docket = Docket(process.state, identifier, process.clock, process.pause)
+    delivery = Delivery(created, docket, process, owner, deadline)
+    job = await docket.read()
+    while True:
+        if job is None:
+            await _receive(delivery)
+        else:
+            match decide(job, docket.now):
+                case Held() as held:
+                    if await _somebody_works(delivery, held):
+                        logs.event("job.held", job_id=docket.id)
+                        return Delivered(docket.id, "held")
+                case Begin() as step:
+                    await _attempt(delivery, job, step)
+                case Publish():
+                    await _publish(delivery, job)
+                case Close():
+                    await docket.close(job)
+                    return Delivered(docket.id, "ended")
+        job = docket.job
+
+
+async def _receive(delivery: Delivery) -> None:
+    created, docket = delivery.created, delivery.docket
+    traced = await source.trace(created, delivery.process.recordings)
+    if await docket.receive(created, traced):
+        logs.event("job.received", job_id=docket.id, bucket_kind="recordings", bytes=created.size)
+
+
+async def _somebody_works(delivery: Delivery, held: Held) -> bool:
+    """Watch a claim until it is prolonged, or something else happens; False where there is something to do."""
+    docket = delivery.docket
+    while docket.now < held.until:
+        delivery.deadline.check()  # too late to take over: the platform delivers again
+        await delivery.process.pause(WATCH_SECONDS)
+        job = await docket.read()
+        if job is not None and (step := decide(job, docket.now)) != held:
+            return isinstance(step, Held)
+    return False
+
+
+async def _attempt(delivery: Delivery, job: Job, step: Begin) -> None:
+    """Make one attempt. Afterwards its verdict stands, or somebody else has the job, or an error was raised."""
+    docket, process, generation = delivery.docket, delivery.process, job.latest.number
+    delivery.deadline.check()
+    await docket.file(job)
+    # Before the attempt: a tenants file that cannot be read is not this recording's fault, and costs it none.
+    tenant = (await process.tenants.current()).find(job.tenant)
+    context.update(tenant_id=None if tenant is None else tenant.id)
+    if not await docket.begin(generation, step.n, delivery.owner, LEASE_SECONDS):
+        return
+    work = attempts.verdict_on(job, step, tenant, process, delivery.deadline)
+    try:
+        verdict = await _claimed(work, _renewals(delivery, generation, step.n), delivery.deadline)
+        await docket.conclude(generation, step.n, verdict)
+    except ClaimLost:
+        await docket.read()
+    except IsiError as error:
+        logs.failure("job.attempt_failed", error, level="warning", job_id=docket.id, attempt=step.n)
+        if step.n < MAX_ATTEMPTS:
+            await docket.give_back(generation, step.n, error.code, crashed=isinstance(error, attempts.Crashed))
+            raise
+        await docket.conclude(generation, step.n, Verdict("failed", error.code, error.advice))
+
+
+async def _publish(delivery: Delivery, job: Job) -> None:
+    process, generation = delivery.process, job.latest
+    placed = await publish.publish(process.recordings, process.state_bucket, job, generation)
+    if await delivery.docket.published(generation.number, placed=placed) and generation.terminal is not None:
+        _log_finished(job, generation.terminal, process.clock() - job.received_at)
+
+
+async def _claimed(work: Coroutine[Any, Any, T], renewals: Coroutine[Any, Any, NoReturn], deadline: Deadline) -> T:
+    """Run `work` until the deadline, while the claim on the job is prolonged. Nothing of either outlives this call.
+
+    Raises
+    ------
+    ClaimLost
+        Somebody else has taken the job over.
+    DeadlineExceeded
+        `work` took too long, whatever it waited for.
+    """
+    working, renewing = asyncio.ensure_future(work), asyncio.ensure_future(renewals)
+    try:
+        done, _ = await asyncio.wait(
+            {working, renewing}, timeout=deadline.remaining(), return_when=asyncio.FIRST_COMPLETED
+        )
+        if working in done:
+            return working.result()
+        if renewing in done:
+            renewing.result()
+        raise DeadlineExceeded
+    finally:
+        working.cancel()
+        renewing.cancel()
+        await asyncio.gather(working, renewing, return_exceptions=True)
+
+
+async def _renewals(delivery: Delivery, generation: int, n: int) -> NoReturn:
+    """Prolong the claim again and again.
+
+    Raises
+    ------
+    ClaimLost
+        Somebody else has taken the job over.
+    """
+    docket, process = delivery.docket, delivery.process
+    while True:
+        await process.pause(RENEW_SECONDS)
+        try:
+            await docket.renew(generation, n, LEASE_SECONDS)
+        except ClaimLost:
+            raise
+        except StorageError as error:
+            # Not lost yet: the verdict is written by compare-and-swap, whether or not the claim is past by then.
+            logs.failure("job.renewal_failed", error, level="warning", job_id=docket.id)
+
+
+def _log_finished(job: Job, terminal: Terminal, seconds: float) -> None:
+    verdict = terminal.verdict
+    logs.event(
+        "job.finished",
+        job_id=job.id,
+        generation=job.latest.number,
+        attempt=terminal.attempt,
+        state=verdict.state,
+        reason=verdict.reason,
+        mode=verdict.mode,
+        audio_seconds=verdict.audio_ms / 1000,
+        channels=verdict.channels,
+        turns=verdict.turns,
+        calls_billed=verdict.calls,
+        duration_ms=round(seconds * 1000),
+    )

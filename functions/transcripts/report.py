@@ -1,0 +1,83 @@
+"""What lies beside a quarantined recording: the reason in plain words, and the same for programs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from functions.transcripts.job import Job, Verdict
+from functions.transcripts.stamps import rfc3339
+
+TEXT: Final = "report.txt"
+JSON: Final = "report.json"
+SCHEMA: Final = "quarantine/1"
+
+UNKNOWN_TENANT: Final = "tenant.unknown"
+EMPTY: Final = "audio.empty"
+CRASHED: Final = "audio.crashed"
+LOST: Final = "attempts.lost"
+
+_AGAIN: Final = "then upload it again under in/"
+
+#: Reason -> what happened, and what to do about it.
+WORDS: Final[dict[str, tuple[str, str]]] = {
+    EMPTY: (
+        "The recording holds no sound: the file is empty, or ends right after its header.",
+        f"Check that the recorder writes to the file and closes it before it is uploaded, {_AGAIN}.",
+    ),
+    "audio.unreadable": (
+        "The file could not be read as audio. It is damaged, or not a recording at all.",
+        f"Check that it opens in an ordinary player, convert it to WAV, MP3, M4A, Ogg or FLAC, {_AGAIN}.",
+    ),
+    CRASHED: (
+        "Reading the file stopped the reader, three times. It is damaged, or made to do harm.",
+        f"Do not open it where it matters. Convert it to WAV with a tool you trust, {_AGAIN}.",
+    ),
+    LOST: (
+        "Three attempts on this recording ended without a word: each time the process that worked on it died.",
+        f"Look into the function's log around these times for memory or timeouts. Make the file smaller, {_AGAIN}.",
+    ),
+    UNKNOWN_TENANT: (
+        "The folder it was uploaded to belongs to no known tenant.",
+        "Upload it to in/{tenant}/, with the name of a tenant from the tenants file, or add the tenant there first.",
+    ),
+}
+
+
+def quarantine(reason: str, *, audio_ms: int = 0) -> Verdict:
+    """The verdict on a recording that cannot be read."""
+    return Verdict("quarantined", reason, WORDS[reason][1], files=(TEXT, JSON), audio_ms=audio_ms)
+
+
+def files(job: Job, verdict: Verdict, attempt: int, at: float) -> dict[str, bytes]:
+    """Both reports, by name."""
+    reason = verdict.reason or ""
+    happened, advice = WORDS[reason]
+    size = "unknown" if job.size is None else f"{job.size} bytes"
+    text = (
+        "This recording was not transcribed.\n\n"
+        f"What happened: {happened}\n"
+        f"What to do:    {advice}\n\n"
+        f"Recording: {job.key}\n"
+        f"Version:   {job.etag}, {size}\n"
+        f"Call id:   {job.call_id or 'none given'}\n"
+        f"Attempts:  {attempt}, the last at {rfc3339(at)}\n"
+        f"Reason:    {reason}\n"
+        f"Job:       {job.id}\n"
+    )
+    facts = {
+        "schema": SCHEMA,
+        "job_id": job.id,
+        "bucket": job.bucket,
+        "key": job.key,
+        "etag": job.etag,
+        "size": job.size,
+        "call_id": job.call_id,
+        "reason": reason,
+        "what_happened": happened,
+        "what_to_do": advice,
+        "attempts": attempt,
+        "created_at": rfc3339(at),
+    }
+    return {TEXT: text.encode(), JSON: msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n"}

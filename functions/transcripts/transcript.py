@@ -1,0 +1,109 @@
+"""A transcript: turns, and the four files made of them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from functions.transcripts import subtitles
+from functions.transcripts.audio import Layout
+from functions.transcripts.job import Job
+
+SCHEMA: Final = "transcript/1"
+NAME: Final = "transcript"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What was said on one channel in one stretch. `end_ms` is after `start_ms`; the text is one line, never empty."""
+
+    start_ms: int
+    end_ms: int
+    channel: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """All turns, by time, with what they were made of.
+
+    Parameters
+    ----------
+    channels
+        Channels in the recording.
+    layout
+        How those relate. Two channels that hold the same sound are recognised once, as channel 0.
+    config_digest
+        Digest of mode, AppKey and everything else but the recording that decides the text.
+    created_at
+        RFC 3339.
+    """
+
+    turns: tuple[Turn, ...]
+    duration_ms: int
+    rate_hz: int
+    channels: int
+    layout: Layout
+    mode: str
+    config_digest: str
+    created_at: str
+
+    @property
+    def text(self) -> str:
+        """All that was said, one turn a line."""
+        return "\n".join(turn.text for turn in self.turns)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether it matters which channel a turn is from."""
+        return self.layout in ("one_side_silent", "two_sides")
+
+
+def clean(text: str) -> str:
+    """One line of text without control characters and lone surrogates, which no subtitle file can hold."""
+    kept = "".join(" " if unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp") else each for each in text)
+    return " ".join(kept.split())
+
+
+def files(transcript: Transcript, job: Job, generation: int) -> dict[str, bytes]:
+    """The four files, by name. A recording without speech has valid ones too."""
+    cues = subtitles.cues(transcript.turns, labelled=transcript.labelled)
+    return {
+        f"{NAME}.json": msgspec.json.format(msgspec.json.encode(document(transcript, job, generation)), indent=2)
+        + b"\n",
+        f"{NAME}.txt": _plain(transcript.turns, labelled=transcript.labelled).encode(),
+        f"{NAME}.srt": subtitles.srt(cues).encode(),
+        f"{NAME}.vtt": subtitles.vtt(cues).encode(),
+    }
+
+
+def document(transcript: Transcript, job: Job, generation: int) -> dict[str, Any]:
+    """The JSON file's content."""
+    return {
+        "schema": SCHEMA,
+        "job_id": job.id,
+        "generation": generation,
+        "bucket": job.bucket,
+        "key": job.key,
+        "etag": job.etag,
+        "call_id": job.call_id,
+        "created_at": transcript.created_at,
+        "mode": transcript.mode,
+        "config_digest": transcript.config_digest,
+        "duration_ms": transcript.duration_ms,
+        "sample_rate_hz": transcript.rate_hz,
+        "channels": transcript.channels,
+        "layout": transcript.layout,
+        "text": transcript.text,
+        "turns": msgspec.to_builtins(transcript.turns),
+    }
+
+
+def _plain(turns: Sequence[Turn], *, labelled: bool) -> str:
+    return "".join(
+        f"{subtitles.label(turn.channel)}: {turn.text}\n" if labelled else f"{turn.text}\n" for turn in turns
+    )

@@ -1,0 +1,225 @@
+"""A deployment in memory: three buckets, one tenant, a decoder and a recogniser that do as they are told."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import math
+from array import array
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from isikit.audio import wav
+from isikit.audio.probe import Decoded, Limits
+from isikit.errors import AudioError
+from isikit.host.context import Deadline
+from isikit.objects import ObjectStore
+from isikit.tenants import Tenants
+from support.memory_store import MemoryStore, MovableClock, StoredObject, memory_stores
+
+from functions.transcripts.app import take
+from functions.transcripts.job import Job, fold, job_id
+from functions.transcripts.process import RENEW_SECONDS, Transcripts
+
+EVENTS = Path(__file__).parents[2] / "events"
+BUCKET = "recordings"
+RATE_HZ = 8000
+SECRETS = {"acme": "key-acme.secret-of-acme-0123456789", "other": "key-other.secret-of-other-012345678"}
+
+
+def speech(duration_ms: int, hertz: float = 440.0, rate_hz: int = RATE_HZ) -> bytes:
+    """Something loud: mono s16le."""
+    step = 2 * math.pi * hertz / rate_hz
+    return array("h", (round(12000 * math.sin(step * n)) for n in range(rate_hz * duration_ms // 1000))).tobytes()
+
+
+def silence(duration_ms: int, rate_hz: int = RATE_HZ) -> bytes:
+    """Nothing: mono s16le."""
+    return bytes(2 * (rate_hz * duration_ms // 1000))
+
+
+def mono(pcm: bytes, rate_hz: int = RATE_HZ) -> bytes:
+    """A WAV file of one channel."""
+    return wav.write(pcm, rate_hz)
+
+
+def stereo(left: bytes, right: bytes, rate_hz: int = RATE_HZ) -> bytes:
+    """A WAV file of two channels of equal length."""
+    samples = array("h", bytes(len(left) * 2))
+    samples[0::2], samples[1::2] = array("h", left), array("h", right)
+    return wav.write(samples.tobytes(), rate_hz, channels=2)
+
+
+async def decode_wav(data: bytes, rate_hz: int | None, limits: Limits) -> Decoded:
+    """Stands in for the child process: reads our own WAV files, refuses what is not one."""
+    if not data.startswith(b"RIFF"):
+        raise AudioError(code="audio.unreadable")
+    file = wav.read(data)
+    samples = array("h", file.data)
+    channels = [samples[at :: file.channels].tobytes() for at in range(file.channels)]
+    duration_ms = round(len(channels[0]) / 2 * 1000 / file.rate_hz)
+    if duration_ms > limits.max_seconds * 1000:
+        raise AudioError(code="audio.too_long")
+    return Decoded(channels, rate_hz or file.rate_hz, duration_ms, "wav", file.encoding, file.rate_hz)
+
+
+@dataclass
+class Recogniser:
+    """Answers with `texts`, then with `text N` where N is the number of the call, and remembers what it was asked."""
+
+    texts: list[str] = field(default_factory=list)
+    calls: list[tuple[int, str]] = field(default_factory=list)
+    errors: list[BaseException] = field(default_factory=list)
+    before: Callable[[], Awaitable[None]] | None = None
+    at_once: int = 0
+    most_at_once: int = 0
+
+    async def __call__(self, pcm: bytes, rate_hz: int, appkey: str, deadline: Deadline) -> str:
+        self.calls.append((rate_hz, appkey))
+        number = len(self.calls)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            if self.before is not None:
+                await self.before()
+            if self.errors:
+                raise self.errors.pop(0)
+            return self.texts[number - 1] if number <= len(self.texts) else f"text {number}"
+        finally:
+            self.at_once -= 1
+
+
+def event_of(key: str, etag: str, size: int, metadata: dict[str, str] | None = None) -> bytes:
+    """The native event of one new object."""
+    event = json.loads((EVENTS / "oss-put-without-metadata.json").read_text())
+    described = event["events"][0]["oss"]["object"]
+    described.update(key=key, eTag=etag, size=size)
+    if metadata is not None:
+        described["objectMeta"] = {"mimeType": "audio/wav", "userMeta": metadata}
+    return json.dumps(event).encode()
+
+
+class Scene:
+    """Everything around the function, and deliveries to it."""
+
+    def __init__(self) -> None:
+        self.clock = MovableClock()
+        stores = memory_stores(self.clock)
+        assert isinstance(stores.recordings, MemoryStore)
+        assert isinstance(stores.state, MemoryStore)
+        self.recordings, self.state = stores.recordings, stores.state
+        self.recognise = Recogniser()
+        self.decode: Callable[[bytes, int | None, Limits], Awaitable[Decoded]] = decode_wav
+        self.pause: Callable[[float], Awaitable[None]] = self.let_time_pass
+        self.renewal: Callable[[], Awaitable[object]] = never
+        self.places = 8
+        self.wrap: Callable[[ObjectStore], ObjectStore] = lambda store: store
+        self.tenants(acme={8000: "narrow", 16000: "wide"}, other={8000: "narrow", 16000: "wide"})
+
+    def tenants(self, **appkeys: dict[int, str]) -> None:
+        """Write the tenants file: AppKeys by rate, for each tenant."""
+        entries = [
+            {
+                "id": name,
+                "api_keys": [{"id": f"key-{name}", "sha256": hashlib.sha256(_secret(name).encode()).hexdigest()}],
+                "appkeys": [{"appkey": key, "locale": "zh-CN", "sample_rate_hz": rate} for rate, key in keys.items()],
+            }
+            for name, keys in appkeys.items()
+        ]
+        self._place(self.state, "config/tenants.json", json.dumps({"version": 1, "tenants": entries}).encode())
+
+    def upload(self, key: str, data: bytes, metadata: dict[str, str] | None = None) -> bytes:
+        """Put a recording; returns its event."""
+        self._place(self.recordings, key, data, metadata)
+        return event_of(key, etag_of(data), len(data), {f"x-oss-meta-{k}": v for k, v in (metadata or {}).items()})
+
+    def process(self) -> Transcripts:
+        """A fresh instance of the function."""
+        state = self.wrap(self.state)
+        return Transcripts(
+            recordings=self.wrap(self.recordings),
+            state=state,
+            recordings_bucket=BUCKET,
+            state_bucket="state",
+            tenants=Tenants(self.state),
+            recognise=self.recognise,
+            decode=self.decode,
+            speaking=asyncio.Semaphore(self.places),
+            decoding=asyncio.Semaphore(1),
+            clock=self.clock.now,
+            pause=self._paused,
+        )
+
+    async def deliver(self, event: bytes, *, request_id: str = "1-request", seconds: float = 60.0) -> dict[str, Any]:
+        """Deliver an event to a fresh instance."""
+        return await take(event, request_id, Deadline.after(seconds + 10), self.process())
+
+    async def _paused(self, seconds: float) -> None:
+        """A claim is renewed when `renewal` comes back, and every other sleep is `pause`."""
+        await (self.renewal() if seconds == RENEW_SECONDS else self.pause(seconds))
+
+    async def let_time_pass(self, seconds: float) -> None:
+        """Stands in for a sleep: OSS's clock moves, and the others have their turn."""
+        self.clock.move(seconds)
+        await asyncio.sleep(0)
+
+    async def wait_a_turn(self, _: float) -> None:
+        """Stands in for a sleep during which no time passes."""
+        await asyncio.sleep(0)
+
+    def job(self, key: str, data: bytes) -> Job:
+        """The job of a recording, as its journal tells it."""
+        job = fold(self.records(key, data))
+        assert job is not None
+        return job
+
+    def records(self, key: str, data: bytes) -> list[dict[str, Any]]:
+        """The job's journal."""
+        return [json.loads(line) for line in self.state.objects[self.journal(key, data)].data.splitlines()]
+
+    def journal(self, key: str, data: bytes) -> str:
+        """The journal's key."""
+        return f"jobs/{job_id(BUCKET, key, etag_of(data))}.jsonl"
+
+    def types(self, key: str, data: bytes) -> list[str]:
+        """The types of the journal's records."""
+        return [record["type"] for record in self.records(key, data)]
+
+    def read(self, key: str) -> str:
+        """A text file in the recordings bucket."""
+        return self.recordings.objects[key].data.decode()
+
+    def keys(self, prefix: str) -> list[str]:
+        """Keys below a prefix in either bucket."""
+        return sorted(key for store in (self.recordings, self.state) for key in store.objects if key.startswith(prefix))
+
+    @staticmethod
+    def _place(store: MemoryStore, key: str, data: bytes, metadata: dict[str, str] | None = None) -> None:
+        """Write past the counters and faults of the store."""
+        store.objects[key] = StoredObject(data, "application/octet-stream", metadata or {}, store.clock.now())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let others have their turn until something is so."""
+    for _ in range(100_000):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it never came")
+
+
+async def never() -> None:
+    """Does not come back."""
+    await asyncio.Event().wait()
+
+
+def etag_of(data: bytes) -> str:
+    """As OSS makes it of a plain upload."""
+    return hashlib.md5(data).hexdigest().upper()
+
+
+def _secret(tenant: str) -> str:
+    return SECRETS[tenant].partition(".")[2]

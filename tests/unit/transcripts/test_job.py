@@ -1,0 +1,134 @@
+"""What a journal says of a job, and what to do next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.transcripts.job import (
+    MAX_CRASHES,
+    Begin,
+    Close,
+    Held,
+    Job,
+    Publish,
+    Step,
+    Verdict,
+    decide,
+    fold,
+    job_id,
+    terminal_record,
+)
+
+RECEIVED = {
+    "type": "received",
+    "generation": 1,
+    "at": 100.0,
+    "bucket": "recordings",
+    "key": "in/acme/a.wav",
+    "etag": "A1",
+    "size": 3,
+    "tenant": "acme",
+    "call_id": None,
+}
+TERMINAL = terminal_record(1, 1, Verdict("done", files=("transcript.json",), calls=2), 120.0)
+PUBLISHED = {"type": "published", "generation": 1, "placed": True, "at": 121.0}
+
+
+def attempt(n: int, until: float) -> dict[str, Any]:
+    return {"type": "attempt", "generation": 1, "n": n, "owner": f"o{n}", "until": until, "at": until - 30}
+
+
+def renewed(n: int, until: float) -> dict[str, Any]:
+    return {"type": "renewed", "generation": 1, "n": n, "until": until}
+
+
+def ended(n: int, reason: str = "nls.server_error", *, crashed: bool = False) -> dict[str, Any]:
+    return {"type": "ended", "generation": 1, "n": n, "reason": reason, "crashed": crashed, "at": 110.0}
+
+
+def job_of(*records: dict[str, Any]) -> Job:
+    job = fold([RECEIVED, *records])
+    assert job is not None
+    return job
+
+
+def test_the_id_is_of_bucket_key_and_version() -> None:
+    ids = {job_id("b", "k", "E"), job_id("b", "k", "F"), job_id("b", "l", "E"), job_id("c", "k", "E")}
+    assert len(ids) == 4
+
+
+@pytest.mark.parametrize("etag", ["9A3C", "9a3c", '"9A3C"', '"9a3c"'])
+def test_the_id_does_not_depend_on_how_the_etag_is_written(etag: str) -> None:
+    assert job_id("b", "k", etag) == "76e27b17e2df36341f071aa1cc8e96f2b249349862684d067a3d867021eb8b58"
+
+
+def test_without_records_there_is_no_job() -> None:
+    assert fold([]) is None
+
+
+@pytest.mark.parametrize(
+    ("records", "now", "step"),
+    [
+        ([], 100, Begin(1, 0)),
+        ([attempt(1, 130)], 129, Held(130)),
+        ([attempt(1, 130)], 130, Begin(2, 1)),
+        ([attempt(1, 130), renewed(1, 140)], 139, Held(140)),
+        ([attempt(1, 130), renewed(1, 140)], 140, Begin(2, 1)),
+        ([attempt(1, 130), ended(1)], 110, Begin(2, 0)),
+        ([attempt(1, 130), ended(1, "audio.crashed", crashed=True)], 110, Begin(2, 1)),
+        ([attempt(1, 130), attempt(2, 170)], 150, Held(170)),
+        ([attempt(1, 130), attempt(2, 170), attempt(3, 200)], 200, Begin(4, MAX_CRASHES)),
+        ([attempt(1, 130), TERMINAL], 125, Publish()),
+        ([attempt(1, 130), TERMINAL], 999, Publish()),
+        ([attempt(1, 130), TERMINAL, PUBLISHED], 999, Close()),
+    ],
+)
+def test_what_a_delivery_does_next(records: list[dict[str, Any]], now: float, step: Step) -> None:
+    assert decide(job_of(*records), now) == step
+
+
+def test_a_verdict_comes_back_as_it_was_written() -> None:
+    verdict = Verdict("quarantined", "audio.empty", "advice", ("report.txt",), None, 1, 2, 3, 4)
+    terminal = job_of(attempt(1, 130), terminal_record(1, 1, verdict, 120.0)).latest.terminal
+    assert terminal is not None
+    assert (terminal.verdict, terminal.attempt, terminal.at) == (verdict, 1, 120.0)
+
+
+def test_of_two_terminal_records_the_first_counts() -> None:
+    second = terminal_record(1, 2, Verdict("failed", "x"), 130.0)
+    terminal = job_of(attempt(1, 130), TERMINAL, second).latest.terminal
+    assert terminal is not None
+    assert terminal.verdict.state == "done"
+
+
+@pytest.mark.parametrize(
+    "unknown", [{"type": "submitted", "generation": 1, "task": "t"}, {"type": "attempt", "generation": 7}, {"what": 1}]
+)
+def test_records_of_a_later_version_are_passed_over(unknown: dict[str, Any]) -> None:
+    assert job_of(attempt(1, 130), unknown, TERMINAL) == job_of(attempt(1, 130), TERMINAL)
+
+
+def test_an_attempt_holds_the_job_until_it_ends_or_another_begins() -> None:
+    assert job_of(attempt(1, 130)).latest.holds(1)
+    assert not job_of(attempt(1, 130), ended(1)).latest.holds(1)
+    assert not job_of(attempt(1, 130), attempt(2, 170)).latest.holds(1)
+
+
+records_of_any_order = st.lists(
+    st.one_of(
+        st.builds(attempt, st.integers(1, 3), st.floats(100, 200)),
+        st.builds(renewed, st.integers(1, 3), st.floats(100, 200)),
+        st.builds(ended, st.integers(1, 3)),
+        st.just(TERMINAL),
+        st.just(PUBLISHED),
+    )
+)
+
+
+@given(records_of_any_order, st.floats(100, 200))
+def test_once_a_verdict_stands_nothing_is_ever_begun_again(records: list[dict[str, Any]], now: float) -> None:
+    assert decide(job_of(attempt(1, 130), TERMINAL, *records), now) in (Publish(), Close())

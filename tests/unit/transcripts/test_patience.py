@@ -1,0 +1,82 @@
+"""Recognition that waits out trouble, within its deadline."""
+
+from __future__ import annotations
+
+import pytest
+from isikit.errors import SpeechBusy, SpeechError, SpeechTokenRefused, SpeechUnavailable
+from isikit.host.context import Deadline
+from isikit.nls.token import SpeechToken
+
+from functions.transcripts.patience import TRIES, patiently
+
+
+class Service:
+    """The speech service and its tokens: fails with `errors` first."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.tokens: list[str] = []
+        self.dropped: list[str] = []
+        self.slept: list[float] = []
+
+    async def get(self, min_life_seconds: int, deadline: Deadline) -> SpeechToken:
+        return SpeechToken(f"t{len(self.dropped)}", 0.0)
+
+    def invalidate(self, token_id: str) -> None:
+        self.dropped.append(token_id)
+
+    async def once(self, pcm: bytes, rate_hz: int, appkey: str, token: SpeechToken, deadline: Deadline) -> str:
+        self.tokens.append(token.id)
+        if self.errors:
+            raise self.errors.pop(0)
+        return "text"
+
+    async def pause(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    async def recognise(self, seconds: float = 600) -> str:
+        call = patiently(self.once, self, pause=self.pause)
+        return await call(b"", 8000, "appkey", Deadline.after(seconds))
+
+
+@pytest.mark.parametrize("error", [SpeechBusy(), SpeechUnavailable()])
+async def test_what_may_pass_is_waited_for_and_tried_again(error: Exception) -> None:
+    service = Service(error, error)
+    assert await service.recognise() == "text"
+    assert len(service.tokens) == 3
+    assert all(seconds > 0 for seconds in service.slept)
+
+
+async def test_trouble_that_lasts_is_raised_in_the_end() -> None:
+    service = Service(*(SpeechUnavailable() for _ in range(100)))
+    with pytest.raises(SpeechUnavailable):
+        await service.recognise()
+    assert len(service.tokens) == TRIES
+
+
+async def test_what_is_refused_for_good_is_asked_once() -> None:
+    service = Service(SpeechError(code="nls.appkey_unknown"))
+    with pytest.raises(SpeechError):
+        await service.recognise()
+    assert len(service.tokens) == 1
+
+
+async def test_a_refused_token_is_dropped_and_a_new_one_tried() -> None:
+    service = Service(SpeechTokenRefused())
+    assert await service.recognise() == "text"
+    assert (service.tokens, service.dropped) == (["t0", "t1"], ["t0"])
+
+
+async def test_a_second_token_refused_is_final() -> None:
+    service = Service(SpeechTokenRefused(), SpeechTokenRefused(), SpeechTokenRefused())
+    with pytest.raises(SpeechTokenRefused) as raised:
+        await service.recognise()
+    assert not raised.value.retryable
+    assert len(service.tokens) == 2
+
+
+async def test_no_pause_outlasts_the_deadline() -> None:
+    service = Service(*(SpeechUnavailable() for _ in range(100)))
+    with pytest.raises(SpeechUnavailable):
+        await service.recognise(1.0)
+    assert service.slept == []

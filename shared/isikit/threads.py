@@ -49,6 +49,8 @@ class BoundedThreads:
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), seconds)
         except asyncio.TimeoutError as error:
+            if future.done() and not future.cancelled():
+                raise  # the work's own
             # The executor only cancels what no thread has taken up yet: exactly the calls that spent nothing.
             if future.cancel():
                 raise Overloaded from error

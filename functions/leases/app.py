@@ -1,0 +1,51 @@
+"""The leases function: `POST /v1/token`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+from isikit import config
+from isikit.host import context, json_response, make_app, parse_json, read_body
+from isikit.identity import identify
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from functions.leases.lease import Leases, from_settings
+from functions.leases.openapi import DOCUMENT
+
+BODY_LIMIT_BYTES = 4096
+
+
+def routes(leases: Callable[[], Leases]) -> list[Route]:
+    """The routes of an instance.
+
+    Parameters
+    ----------
+    leases
+        Gives the instance's collaborators; not called before the first request.
+    """
+
+    async def post_token(request: Request) -> Response:
+        tenant = identify(request.headers, await leases().tenants.current())
+        body = await read_body(request, BODY_LIMIT_BYTES)
+        lease = await leases().grant(tenant, parse_json(body) if body.strip() else {}, context.current().deadline)
+        return json_response(lease, headers={"Cache-Control": "no-store"})
+
+    async def get_openapi(_: Request) -> Response:
+        return json_response(DOCUMENT)
+
+    return [
+        Route("/v1/token", post_token, methods=["POST"]),
+        Route("/openapi.json", get_openapi, methods=["GET"]),
+    ]
+
+
+@functools.cache
+def instance() -> Leases:
+    """This process's own, made when the first request comes: a wrong setting is then an answer, not a crash."""
+    return from_settings(config.settings())
+
+
+app = make_app(routes(instance))

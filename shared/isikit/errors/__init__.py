@@ -43,6 +43,7 @@ from isikit.errors.fc import FC, invocation_error
 from isikit.errors.nls import NLS, speech_error
 from isikit.errors.oss import OSS, storage_error
 from isikit.errors.pop import POP, token_error
+from isikit.errors.problem import problem
 from isikit.errors.tree import (
     AlreadyExists,
     AudioError,
@@ -75,7 +76,6 @@ from isikit.errors.tree import (
     TokenError,
     TooLarge,
     Unspeakable,
-    problem,
 )
 
 __all__ = [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from isikit.errors.tree import InvocationError, Meaning
+from isikit.errors.meaning import Meaning
+from isikit.errors.tree import InvocationError
 
 
 def _away(code: str) -> Meaning:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import cast
 
+from isikit.errors.meaning import Meaning
 from isikit.errors.tree import (
-    Meaning,
     SpeechAudioRefused,
     SpeechBusy,
     SpeechError,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from isikit.errors.tree import AlreadyExists, Meaning, PositionConflict, StorageError
+from isikit.errors.meaning import Meaning
+from isikit.errors.tree import AlreadyExists, PositionConflict, StorageError
 
 _ROLE = "Check the function's role: it needs oss:GetObject, oss:PutObject and oss:ListObjects on the buckets."
 _SHORTLY = "Try again shortly."

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
-from isikit.errors.tree import Meaning, TokenError
+from isikit.errors.meaning import Meaning
+from isikit.errors.tree import TokenError
 
 _ROLE = "Check that the function has a role and that its credentials reach the function."
 _SHORTLY = "Try again shortly."

@@ -1,4 +1,4 @@
-"""The classes of the tree, and how one becomes a problem document."""
+"""The classes of the tree."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_TYPE_PREFIX = "urn:speech-functions:problem:"
 _FIELD_NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,96}\Z")
-_UPSTREAM_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,74 +349,3 @@ class KeysUnavailable(ConfigError):
     advice = "Try again shortly; the operator finds the reason in the log."
     retryable = True
     retry_after = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What a service's code means to us: a row's right half.
-
-    Parameters
-    ----------
-    kind
-        Class of the error.
-    code
-        Our own stable code.
-    advice
-        What a person can do about it.
-    status, title, retryable, retry_after
-        Where the row differs from its class.
-    """
-
-    kind: type[IsiError]
-    code: str
-    advice: str = ""
-    status: int | None = None
-    title: str | None = None
-    retryable: bool | None = None
-    retry_after: int | None = None
-
-    def error(self, upstream_code: object = None) -> IsiError:
-        """A new error of this meaning. `upstream_code` is kept only if it looks like a code: texts hold tokens."""
-        error = self.kind(code=self.code, retry_after=self.retry_after)
-        error.advice = self.advice or self.kind.advice
-        if self.status is not None:
-            error.status = self.status
-        if self.title is not None:
-            error.title = self.title
-        if self.retryable is not None:
-            error.retryable = self.retryable
-        if not error.retryable:
-            error.retry_after = None
-        if upstream_code is not None and _UPSTREAM_CODE.match(str(upstream_code)):
-            error.upstream_code = str(upstream_code)
-        return error
-
-
-def problem(error: IsiError, request_id: str) -> dict[str, object]:
-    """The problem document of an error (RFC 9457).
-
-    Parameters
-    ----------
-    error
-        Any error of the tree.
-    request_id
-        Finds the request's log lines.
-
-    Returns
-    -------
-    dict
-        `type, code, status, title, detail, request_id`, and `retry_after` and `errors` where they apply.
-    """
-    document: dict[str, object] = {
-        "type": _TYPE_PREFIX + error.code,
-        "code": error.code,
-        "status": error.status,
-        "title": error.title,
-        "detail": f"{error.detail} {error.advice}".strip(),
-        "request_id": request_id,
-    }
-    if error.retry_after is not None:
-        document["retry_after"] = error.retry_after
-    if error.errors:
-        document["errors"] = [mistake.as_dict() for mistake in error.errors]
-    return document

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from isikit.errors.tree import IdentityError, IsiError, problem
+from isikit.errors.problem import problem
+from isikit.errors.tree import IdentityError, IsiError
 from isikit.host import context
 
 PROBLEM = "application/problem+json"

@@ -1,0 +1,59 @@
+"""The function as it starts: what it is made of, and what it does not load before it is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from isikit import config, objects
+
+from functions.transcripts.process import transcripts
+
+ROOT = Path(__file__).parents[3]
+ENVIRONMENT = {
+    "ISI_OSS_INTERNAL": "http://127.0.0.1:1",
+    "ISI_OSS_PUBLIC": "http://127.0.0.1:1",
+    "ISI_BUCKET_PROMPTS": "the-prompts",
+    "ISI_BUCKET_RECORDINGS": "the-recordings",
+    "ISI_BUCKET_STATE": "the-state",
+    "ISI_NLS_REST": "http://127.0.0.1:1",
+    "ISI_NLS_WEBSOCKET": "ws://127.0.0.1:1/ws/v1",
+    "ISI_NLS_PUBLIC_REST": "http://127.0.0.1:1",
+    "ISI_NLS_PUBLIC_WEBSOCKET": "ws://127.0.0.1:1/ws/v1",
+    "ISI_POP_NLS_META": "http://127.0.0.1:1",
+    "ISI_FC_ENDPOINT": "http://127.0.0.1:1",
+    "ISI_PUBLIC_BASE_URL": "http://127.0.0.1:1",
+    "ALIBABA_CLOUD_ACCESS_KEY_ID": "id",
+    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "secret",
+}
+
+
+async def test_the_process_is_made_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    caches = (config.settings, objects.stores, transcripts)
+    for cache in caches:
+        cache.cache_clear()
+    try:
+        process = transcripts()
+        assert (process.recordings_bucket, process.state_bucket) == ("the-recordings", "the-state")
+        assert transcripts() is process
+    finally:
+        for cache in caches:
+            cache.cache_clear()
+
+
+def test_starting_the_function_loads_no_sdk_and_no_decoder() -> None:
+    heavy = ("oss2", "nls", "av", "numpy", "aliyunsdkcore", "cryptography", "requests", "urllib3")
+    program = f"import sys, functions.transcripts.app; print([name for name in {heavy} if name in sys.modules])"
+    answer = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        check=True,
+        text=True,
+        cwd=ROOT,
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'shared'}"},
+    )
+    assert answer.stdout == "[]\n"

@@ -68,7 +68,6 @@ class _Door:
             response = _refusal(call, OssError("InternalError"))
         date = self._service.clock.http_date()
         response.headers.update({"Server": "AliyunOSS", "Date": date, "x-oss-request-id": call.request_id})
-        response.headers.setdefault("x-oss-server-time", "1")
         return response
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
@@ -79,6 +78,7 @@ class _Door:
             names.check_bucket_name(call.bucket)
         if call.key:
             names.check_key(call.key)
+        names.check_query(call.target.query)
         if call.caller is None:
             if call.bucket:
                 await service.threads.run(service.store.bucket, call.bucket)

@@ -85,6 +85,7 @@ class Blobs:
     def link(self, source: str) -> str:
         """A second name for an immutable blob's bytes: what a copy needs. Raises FileNotFoundError."""
         blob = secrets.token_hex(16)
+        os.utime(self.path(source))  # or a sweep would take the new name, not committed yet, for an old orphan
         self.path(blob).hardlink_to(self.path(source))
         self._sync_folder(blob)
         return blob

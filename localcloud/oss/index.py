@@ -40,10 +40,10 @@ class Index:
         self._guard = threading.Lock()
         self._writing = threading.Lock()
         self._connections: list[sqlite3.Connection] = []
+        self._turn = path.with_suffix(".turn").open("w")
         # `pragma journal_mode=wal` does not heed the busy timeout: one of several processes starting at once would die
-        # with "database is locked". So the first touch is serialised by a lock file.
-        with path.with_suffix(".init").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        # with "database is locked". So the first touch waits for its turn like any write.
+        with self._in_turn():
             connection = self._connection()
             connection.execute("pragma journal_mode=wal")
             connection.executescript(_SCHEMA)
@@ -61,9 +61,20 @@ class Index:
         return connection
 
     @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        # SQLite alone would do, but whoever waits for it polls with pauses of up to 100 ms, and a busy neighbour can
+        # starve it for seconds. A killed process leaves its turn to others: the kernel drops the lock.
+        with self._writing:
+            fcntl.flock(self._turn, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(self._turn, fcntl.LOCK_UN)
+
+    @contextmanager
     def writing(self) -> Iterator[None]:
         """One write transaction: nobody else, in this process or another, is inside one meanwhile."""
-        with self._writing:  # a fair queue within the process; SQLite's own waiting polls with growing pauses
+        with self._in_turn():
             connection = self._connection()
             connection.execute("begin immediate")
             try:
@@ -79,6 +90,7 @@ class Index:
             for connection in self._connections:
                 connection.close()
             self._connections.clear()
+            self._turn.close()
         self._local = threading.local()
 
     def bucket(self, name: str) -> Bucket | None:

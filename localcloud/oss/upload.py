@@ -27,14 +27,21 @@ _META_NAME = re.compile(r"[a-z0-9-]+")  # an underscore is refused
 def attributes_of(headers: Headers) -> Attributes:
     """What the headers of an upload or of a replacing copy say about the object."""
     metadata = {name[len(_META) :]: value for name, value in headers.items() if name.startswith(_META)}
-    for name in metadata:
+    for name, value in metadata.items():
         if not _META_NAME.fullmatch(name):
             raise invalid_argument("The user metadata's name is not valid.", _META + name, "", "0011-00000004")
-    size = sum(len(name) + len(value.encode("utf-8", "surrogateescape")) for name, value in metadata.items())
+        if not (value.isascii() and value.isprintable()):
+            raise invalid_argument(
+                "The user metadata's value is not valid.", _META + name, ascii(value), "0011-00000005"
+            )
+    size = sum(len(name) + len(value) for name, value in metadata.items())
     if size > MAX_METADATA_BYTES:
         raise invalid_argument("The size of the user metadata exceeds 8 KB.", "x-oss-meta", str(size), "0011-00000002")
-    kept = {name: headers[name] for name in _KEPT_HEADERS if name in headers}
-    return Attributes(headers.get("content-type") or DEFAULT_CONTENT_TYPE, kept, metadata)
+    kept = {name: headers[name] for name in ("content-type", *_KEPT_HEADERS) if headers.get(name)}
+    for name, value in kept.items():
+        if not value.isprintable():
+            raise invalid_argument("The value is not UTF-8.", name, ascii(value))
+    return Attributes(kept.pop("content-type", DEFAULT_CONTENT_TYPE), kept, metadata)
 
 
 async def send_continue(request: web.Request) -> None:

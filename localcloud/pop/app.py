@@ -75,6 +75,8 @@ def make_app(account: Account, faults: Faults, clock: Clock) -> web.Application:
 async def _rpc_of(request: web.Request) -> RpcRequest:
     if request.method not in ("GET", "POST"):
         raise PopError("UnsupportedHTTPMethod")
+    if request.headers.get("Authorization", "").startswith("ACS3-"):
+        raise PopError("NotImplemented", "localcloud serves POP's HMAC-SHA1 signature only, not version 3.")
     form = ""
     if request.method == "POST" and request.content_type == _FORM:
         form = (await request.read()).decode("utf-8", "replace")

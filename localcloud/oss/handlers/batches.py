@@ -20,8 +20,10 @@ MAX_DOCUMENT_BYTES = 2 * 1024 * 1024
 async def delete_multiple_objects(call: Call) -> web.Response:
     """Delete up to 1000 objects; keys that do not exist count as deleted."""
     declared = call.headers.get("content-md5")
+    if declared is None:
+        raise OssError("MissingArgument", fields={"ArgumentName": "Content-MD5"})
     body = await read_small(call.request, MAX_DOCUMENT_BYTES)
-    if declared is not None and declared != base64.b64encode(hashlib.md5(body).digest()).decode():
+    if declared != base64.b64encode(hashlib.md5(body).digest()).decode():
         raise OssError("InvalidDigest", fields={"Content-MD5": declared})
     root = parse(body, "Delete")
     keys: list[str] = []

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from localcloud.oss.call import Call
 from localcloud.oss.conditions import Conditions, byte_range, http_date
-from localcloud.oss.errors import OssError
+from localcloud.oss.errors import invalid_argument
 from localcloud.oss.operation import RESPONSE_OVERRIDES
 from localcloud.oss.records import APPENDABLE, StoredObject
 from localcloud.oss.threads import Threads
@@ -67,6 +67,8 @@ async def get_object(call: Call) -> web.Response:
     for name, header in RESPONSE_OVERRIDES.items():
         value = call.target.first(name)
         if value:
+            if not value.isprintable():
+                raise invalid_argument("The value is not a header's.", name, ascii(value))
             answer[header] = value
     length = stored.size
     if span:
@@ -89,12 +91,7 @@ async def _stream(piece: _Piece, length: int, threads: Threads) -> AsyncIterator
 async def head_object(call: Call) -> web.Response:
     """All that GetObject says of an object, without its bytes."""
     stored = await call.service.threads.run(call.service.store.head, call.bucket, call.key)
-    try:
-        Conditions.of(call.headers).check(stored)
-    except OssError as refusal:
-        if refusal.status == 304:
-            raise
-        raise OssError(refusal.code, headers=refusal.headers) from refusal
+    Conditions.of(call.headers).check(stored)
     return web.Response(headers={**describe(stored), "Content-Length": str(stored.size)})
 
 

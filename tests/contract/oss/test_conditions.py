@@ -103,6 +103,12 @@ def test_conditions_hold_or_refuse(
         assert caught.value.code == "PreconditionFailed"
 
 
+def test_an_override_can_not_smuggle_a_header_in(bucket: oss2.Bucket) -> None:
+    bucket.put_object("k", BODY)
+    with pytest.raises(oss2.exceptions.InvalidArgument):
+        bucket.get_object("k", params={"response-content-type": "a/b\r\nSet-Cookie: c=d"})
+
+
 def test_a_signed_request_may_override_the_answers_headers(bucket: oss2.Bucket) -> None:
     bucket.put_object("k", BODY, headers={"Content-Type": "audio/wav"})
     overrides = {

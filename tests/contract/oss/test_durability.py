@@ -203,6 +203,17 @@ def test_a_reader_of_a_journal_sees_whole_appends(server: Server, bucket: oss2.B
     assert torn == []
 
 
+def test_a_copy_that_is_not_committed_yet_is_not_swept(tmp_path: Path) -> None:
+    store = FileStore(tmp_path, Clock())
+    source = tmp_path / "blobs" / "ab" / "ab00"
+    source.write_bytes(b"shared")
+    os.utime(source, (1, 1))
+    copy = store._blobs.path(store._blobs.link("ab00"))
+    store.close()
+    FileStore(tmp_path, Clock()).close()
+    assert copy.read_bytes() == b"shared"
+
+
 def test_what_a_crash_left_behind_is_swept(tmp_path: Path) -> None:
     clock = Clock()
     store = FileStore(tmp_path, clock)

@@ -54,6 +54,15 @@ def test_different_spellings_of_one_key_are_one_object_and_different_keys_are_no
         assert bucket.get_object(key).read() == key.encode()
 
 
+def test_a_parameter_that_is_not_utf8_is_refused(server: Server) -> None:
+    connection = http.client.HTTPConnection(server.host, timeout=10)
+    connection.request("GET", f"/{BUCKET}/?prefix=%ff")
+    response = connection.getresponse()
+    assert response.status == 400
+    assert b"InvalidArgument" in response.read()
+    connection.close()
+
+
 @pytest.mark.parametrize("key", ["/leading", "\\leading", "//", "x" * 1024, "录" * 342])
 def test_a_key_that_oss_refuses_is_refused(bucket: oss2.Bucket, key: str) -> None:
     for call in (lambda: bucket.put_object(key, b""), lambda: bucket.get_object(key)):

@@ -151,6 +151,11 @@ def test_metadata_names_are_letters_digits_and_hyphens(bucket: oss2.Bucket, name
     assert refusal(bucket.put_object, "k", b"", headers={f"x-oss-meta-{name}": "1"}) == (400, "InvalidArgument")
 
 
+def test_metadata_values_are_printable_ascii(server: Server, bucket: oss2.Bucket) -> None:
+    headers = {"x-oss-meta-a": "录音".encode()}
+    assert refusal(bucket._do, "PUT", BUCKET, "k", data=b"", headers=headers) == (400, "InvalidArgument")
+
+
 def test_metadata_is_at_most_eight_kilobytes(bucket: oss2.Bucket) -> None:
     headers = {"x-oss-meta-a": "x" * 5000, "x-oss-meta-b": "y" * 5000}
     assert refusal(bucket.put_object, "k", b"", headers=headers) == (400, "InvalidArgument")

@@ -56,13 +56,14 @@ def _fitting(text: str, limit: int) -> int:
 
 
 def _last(pattern: re.Pattern[str], text: str, window: int) -> int:
-    """Where the last match that lies within `window` ends; 0 for none."""
+    """Where the last match that lies within `window` and is not inside a combining sequence ends; 0 for none."""
     # The whole text is searched, not the window: at the window's end a look ahead would see the end of the text.
     found = 0
     for match in pattern.finditer(text):
         if match.end() > window:
             break
-        found = match.end()
+        if not _joins(text, match.end()):
+            found = match.end()
     return found
 
 

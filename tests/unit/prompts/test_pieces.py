@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from functions.prompts.pieces import LIMIT, split
@@ -23,6 +24,7 @@ from functions.prompts.pieces import LIMIT, split
         ("一二三，四五六", 5, ("一二三，", "四五六")),
         ("a, b. c, d e f", 8, ("a, b.", "c, d e f")),
         ("1,000,000 francs", 10, ("1,000,000", "francs")),
+        ("abc, \u0301de", 6, ("abc, \u0301d", "e")),
         ("at 12:30 precisely", 9, ("at 12:30", "precisely")),
         ("one two three", 8, ("one two", "three")),
         ("abcdefghij", 4, ("abcd", "efgh", "ij")),
@@ -50,9 +52,9 @@ def test_no_piece_is_too_long_and_nothing_spoken_is_lost(text: str, limit: int) 
 
 @given(SPEECH)
 def test_no_piece_begins_inside_a_character(text: str) -> None:
+    assume(not re.search("[\u0301\u0332\U0001f3fd]{14}", text))  # more than a piece of marks on one letter
     for piece in split(" ".join(text.split()), 30)[1:]:
-        # More than a whole piece of marks on one letter cannot be kept together.
-        assert not unicodedata.category(piece[0]).startswith("M") or "\u0301" * 20 in text or "\u0332" * 20 in text
+        assert not unicodedata.category(piece[0]).startswith("M")
 
 
 def test_characters_beyond_the_basic_plane_count_twice() -> None:

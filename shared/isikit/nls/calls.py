@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from isikit.errors import DeadlineExceeded, Overloaded
+from isikit.errors import DeadlineExceeded, IsiError, Overloaded
 from isikit.host.context import Deadline
 
 T = TypeVar("T")
@@ -54,13 +54,15 @@ class Calls:
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), seconds)
         except asyncio.TimeoutError as error:
-            if future.done() and not future.cancelled():
-                raise  # the work's own
             if not self._stop(future.cancel(), cut):
                 raise Overloaded from error
             raise DeadlineExceeded from error
         except asyncio.CancelledError:
             self._stop(future.cancel(), cut)
+            raise
+        except IsiError as error:
+            if deadline.remaining() <= 0:  # the work noticed first
+                raise DeadlineExceeded from error
             raise
 
     @staticmethod

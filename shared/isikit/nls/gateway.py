@@ -80,6 +80,7 @@ class Gateway:
         self._calls = Calls(name, concurrency)
         self._lock = threading.Lock()
         self._idle: list[tuple[float, urllib3.HTTPConnectionPool]] = []
+        self._closed = False
 
     async def post(
         self, path: str, body: bytes, headers: Mapping[str, str], deadline: Deadline, *, most_bytes: int
@@ -107,7 +108,7 @@ class Gateway:
         """Close kept connections; requests under way end by themselves."""
         self._calls.close()
         with self._lock:
-            idle, self._idle = self._idle, []
+            idle, self._idle, self._closed = self._idle, [], True
         for _, pool in idle:
             pool.close()
 
@@ -132,7 +133,10 @@ class Gateway:
             pool.close()
             raise
         with self._lock:
-            self._idle.append((time.time(), pool))
+            if not self._closed:
+                self._idle.append((time.time(), pool))
+                return
+        pool.close()
 
 
 class _Request:
@@ -146,6 +150,7 @@ class _Request:
         self._headers = {"Accept-Encoding": "identity", **headers}
         self._deadline, self._most_bytes = deadline, most_bytes
         self._response: urllib3.BaseHTTPResponse | None = None
+        self._gone = False
 
     def send(self) -> Answer:
         from urllib3 import exceptions
@@ -174,6 +179,9 @@ class _Request:
             decode_content=False,
         )
         self._response = response
+        if self._gone:
+            response.close()
+            raise away("nls.connection_lost", "Nobody waits for the answer any more.")
         body = bytearray()
         for part in response.stream(_CHUNK, decode_content=False):
             body += part
@@ -190,6 +198,7 @@ class _Request:
 
     def cut(self) -> None:
         """End the wait for more of the body. Before the first byte the read timeout does the same."""
+        self._gone = True
         if self._response is not None:
             with contextlib.suppress(OSError, ValueError, RuntimeError):
                 self._response.shutdown()

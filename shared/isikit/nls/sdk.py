@@ -91,6 +91,7 @@ class _Task:
         self._finished = threading.Event()
         self._ended = False
         self._synthesizer: Any = None
+        self._socket: Any = None
 
     def run(self) -> Pcm:
         """Speak and judge what was heard."""
@@ -119,6 +120,7 @@ class _Task:
                 wait_complete=False,
                 start_timeout=max(self._deadline.remaining(), 0.05),
             )
+            self._remember_socket()
             self._finished.wait(self._deadline.remaining())
         except (sdk.exception.ConnectionTimeout, sdk.exception.StartTimeoutException) as error:
             raise away("nls.unreachable", "The speech service did not answer the connection.") from error
@@ -145,9 +147,11 @@ class _Task:
 
     def _on_metainfo(self, *_: object) -> None:
         self._heard = True
+        self._remember_socket()
 
     def _on_data(self, data: object = b"", *_: object) -> None:
         self._heard = True
+        self._remember_socket()
         if isinstance(data, (bytes, bytearray)):
             self._audio += data
         if len(self._audio) > self._most_bytes:
@@ -162,6 +166,7 @@ class _Task:
             self._fail(speech_error(status, text))
 
     def _on_error(self, message: object = "", *_: object) -> None:
+        self._remember_socket()
         self._fail(speech_error(*_status(message)))
 
     def _on_close(self, *_: object) -> None:
@@ -178,17 +183,18 @@ class _Task:
     def _end(self) -> None:
         """Leave no connection and no thread behind, however it went."""
         self._ended = True
-        core = getattr(self._synthesizer, "_NlsSpeechSynthesizer__nls", None)
-        thread = getattr(core, "_NlsCore__th", None)
-        if core is None or thread is None:
+        thread = getattr(self._core(), "_NlsCore__th", None)
+        if thread is None:
             return
         if self._completed and self._failure is None:
             thread.join(SOCKET_SECONDS)  # it has closed the connection already and is on its way out
         if thread.is_alive():
             self._cut_socket()
-            with contextlib.suppress(Exception):  # whatever the SDK thinks of closing what is closed
-                self._synthesizer.shutdown()
-            thread.join(2 * SOCKET_SECONDS)
+            thread.join(2 * SOCKET_SECONDS)  # closing before it ends would take the socket from under its select: 10 s
+        with contextlib.suppress(Exception):  # whatever the SDK thinks of closing what is closed
+            self._synthesizer.shutdown()
+        if self._socket is not None:
+            self._socket.close()  # after the server's close frame the SDK leaves it open for the garbage collector
 
     def cut(self) -> None:
         """The deadline has passed: let nothing more be sent or received. Comes back until there is a socket to cut."""
@@ -197,15 +203,24 @@ class _Task:
             self._loop.call_later(_AGAIN_SECONDS, self.cut)
 
     def _cut_socket(self) -> bool:
-        core = getattr(self._synthesizer, "_NlsSpeechSynthesizer__nls", None)
-        app = getattr(core, "_NlsCore__ws", None)
-        raw = getattr(getattr(app, "sock", None), "sock", None)
-        if app is None or raw is None:
+        self._remember_socket()
+        if self._socket is None:
             return False
-        app.keep_running = False
+        self._core()._NlsCore__ws.keep_running = False
         with contextlib.suppress(OSError, ValueError):
-            raw.shutdown(socket.SHUT_RDWR)  # wakes the SDK's thread; closing alone would not
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the SDK's thread; closing alone would not
         return True
+
+    def _remember_socket(self) -> None:
+        if self._socket is not None:
+            return
+        app = getattr(self._core(), "_NlsCore__ws", None)
+        raw = getattr(getattr(app, "sock", None), "sock", None)
+        if raw is not None:
+            self._socket = raw
+
+    def _core(self) -> Any:
+        return getattr(self._synthesizer, "_NlsSpeechSynthesizer__nls", None)
 
 
 def _status(message: object) -> tuple[int, str]:

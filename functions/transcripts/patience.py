@@ -7,10 +7,12 @@ delivers the event again.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
-from isikit.errors import SpeechTokenRefused
+from isikit import logs
+from isikit.errors import SpeechBusy, SpeechTokenRefused
 from isikit.host.context import Deadline
 from isikit.retry import RetryBudget, retrying
 
@@ -19,8 +21,8 @@ from functions.transcripts.recognise import Recognise
 if TYPE_CHECKING:
     from isikit.nls.token import SpeechToken
 
-OPERATION: Final = "nls.asr.rest"
-TRIES: Final = 8
+OPERATION: Final = "nls.recognition"
+TRIES: Final = 8  # after failures; for a place at a busy service there is no limit but the deadline
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 10.0
 TOKEN_LIFE_SECONDS: Final = 120  # a call of at most 60 s of audio takes about 12 s
@@ -56,7 +58,7 @@ def patiently(once: Once, tokens: Tokens, *, pause: Callable[[float], Awaitable[
             nonlocal refused
             token = await tokens.get(TOKEN_LIFE_SECONDS, deadline)
             try:
-                return await once(pcm, rate_hz, appkey, token, deadline)
+                return await _in_turn(lambda: once(pcm, rate_hz, appkey, token, deadline), deadline, pause)
             except SpeechTokenRefused as error:
                 tokens.invalidate(token.id)
                 refused += 1
@@ -75,3 +77,21 @@ def patiently(once: Once, tokens: Tokens, *, pause: Callable[[float], Awaitable[
         )
 
     return recognise
+
+
+async def _in_turn(
+    call: Callable[[], Awaitable[str]], deadline: Deadline, pause: Callable[[float], Awaitable[object]]
+) -> str:
+    """Call until there is a place: 40000005 was refused before anything was spent, and the quota is shared."""
+    longest = FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return await call()
+        except SpeechBusy as error:
+            # Half of the pause is left to chance, or all who were refused together would come back together.
+            seconds = random.uniform(longest / 2, longest)  # noqa: S311
+            if seconds >= deadline.remaining():
+                raise
+            logs.event("call.waited", operation=OPERATION, code=error.code, wait_ms=round(seconds * 1000, 1))
+            longest = min(2 * longest, LONGEST_PAUSE_SECONDS)
+        await pause(seconds)

@@ -37,7 +37,9 @@ async def cut(sound: Sound) -> list[Piece]:
         found = await asyncio.to_thread(levels.cut_points, side.pcm, sound.rate_hz, PIECE_MS, LONGEST_PIECE_MS)
         for start_ms, end_ms in found:
             start, end = (at_ms * sound.rate_hz // 1000 * 2 for at_ms in (start_ms, end_ms))
-            pieces.append(Piece(side.channel, start_ms, end_ms, side.pcm[start:end]))
+            # The last piece may end within the millisecond that was cut off from the duration.
+            last_ms = max(min(end_ms, sound.duration_ms), start_ms + 1)
+            pieces.append(Piece(side.channel, start_ms, last_ms, side.pcm[start:end]))
     return pieces
 
 

@@ -155,6 +155,11 @@ async def test_a_long_recording_is_cut_at_its_pauses_and_put_together_in_order()
     assert [turn["start_ms"] for turn in document["turns"]] == [0, 16_400, 33_000, 49_600]
 
 
+async def test_no_turn_ends_after_its_recording() -> None:
+    document = await transcript_of(mono(speech(2000) + speech(1)[:6]))
+    assert document["turns"][-1]["end_ms"] == document["duration_ms"] == 2000
+
+
 async def test_no_more_calls_are_made_at_once_than_there_are_places() -> None:
     scene = Scene()
     scene.places = 2

@@ -39,12 +39,25 @@ class Service:
         return await call(b"", 8000, "appkey", Deadline.after(seconds))
 
 
-@pytest.mark.parametrize("error", [SpeechBusy(), SpeechUnavailable()])
-async def test_what_may_pass_is_waited_for_and_tried_again(error: Exception) -> None:
-    service = Service(error, error)
+async def test_a_failure_that_may_pass_is_waited_for_and_tried_again() -> None:
+    service = Service(SpeechUnavailable(), SpeechUnavailable())
     assert await service.recognise() == "text"
     assert len(service.tokens) == 3
     assert all(seconds > 0 for seconds in service.slept)
+
+
+async def test_a_place_at_a_busy_service_is_waited_for_as_long_as_there_is_time() -> None:
+    service = Service(*(SpeechBusy() for _ in range(50)))
+    assert await service.recognise() == "text"
+    assert len(service.slept) == 50
+    assert max(service.slept) <= 10.0
+
+
+async def test_a_service_that_stays_busy_to_the_end_may_be_asked_again_by_the_next_attempt() -> None:
+    service = Service(*(SpeechBusy() for _ in range(50)))
+    with pytest.raises(SpeechBusy) as raised:
+        await service.recognise(0.2)
+    assert raised.value.retryable
 
 
 async def test_trouble_that_lasts_is_raised_in_the_end() -> None:

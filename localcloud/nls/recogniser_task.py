@@ -57,7 +57,7 @@ class RecogniserTask(Task):
         self._audio += data
         fault = self._fault
         if fault is not None and fault.action == "drop_after_bytes" and len(self._audio) >= int(fault.value or 0):
-            raise trouble.Dropped(fault.code == "close")
+            raise trouble.Dropped(goodbye=fault.code == "close")
         if self._wish.format == "wav":
             wav_data_offset(bytes(self._audio[:65536]), self._wish.rate_hz)
         if self._wish.format in ("pcm", "wav") and len(self._audio) > self._wish.rate_hz * 2 * 60 + 65536:
@@ -71,7 +71,7 @@ class RecogniserTask(Task):
 
     async def stop_received(self) -> None:
         """See `Task.stop_received`."""
-        self.spawn(self._complete())
+        self.spawn(self._complete)
 
     def _silence_ended(self, detector: Segmenter, data: bytes) -> bool:
         found = detector.feed(data)

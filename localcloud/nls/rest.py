@@ -39,8 +39,8 @@ def refusing(handler: Answer) -> Callable[[web.Request], Awaitable[web.StreamRes
             return await handler(request, task_id)
         except Refusal as refusal:
             return _json(task_id, refusal.status, refusal.text, "", refusal.http)
-        except trouble.Dropped:
-            trouble.cut(request)
+        except trouble.Dropped as dropped:
+            trouble.cut(request, dropped)
             raise asyncio.CancelledError from None
 
     return answer
@@ -79,7 +79,7 @@ async def tts(request: web.Request, task_id: str) -> web.StreamResponse:
             async for chunk in chunks:
                 await response.write(chunk)
         except Refusal:
-            raise trouble.Dropped from None  # the status line is gone: all that is left is to break off
+            raise trouble.Dropped(flush=True) from None  # the status line is gone: all that is left is to break off
         if trouble.is_action(fault, "never_complete"):
             await _until_gone(request, gateway)
         await response.write_eof()

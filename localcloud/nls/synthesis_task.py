@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from localcloud.faults import Fault
 from localcloud.nls import synthesis, trouble
 from localcloud.nls.quotas import LONG_TTS, TTS
@@ -18,7 +20,7 @@ class SynthesisTask(Task):
         fault = begin(self, "nls.tts.ws", f"{values.get('voice', 'xiaoyun')}: {values.get('text', '')}")
         order = synthesis.read_order(values, long=long)
         self.take_place(LONG_TTS if long else TTS)
-        self.spawn(self._speak(order, fault))
+        self.spawn(partial(self._speak, order, fault))
 
     async def _speak(self, order: synthesis.Order, fault: Fault | None) -> None:
         await self.tell("SynthesisStarted")

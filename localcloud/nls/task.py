@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from localcloud.faults import Fault
 from localcloud.nls import trouble
 from localcloud.nls.messages import Directive
-from localcloud.nls.status import IDLE_TIMEOUT, NOT_WORKING, TASK_STATE, UNSUPPORTED_DIRECTIVE, Refusal
+from localcloud.nls.status import IDLE_TIMEOUT, NOT_WORKING, TASK_STATE, Refusal, not_built
 
 if TYPE_CHECKING:
     from localcloud.nls.websocket import Conversation
@@ -45,11 +45,9 @@ class Task:
         raise NotImplementedError
 
     async def directive_received(self, name: str) -> None:
-        """A further directive of this task."""
+        """A further directive of this task: its Stop, or a control that is not built."""
         if name in self.CONTROLS:
-            raise Refusal(UNSUPPORTED_DIRECTIVE, f"Localcloud:NOT_IMPLEMENTED:{name} is not built in localcloud")
-        if name != self.STOP:
-            raise Refusal(UNSUPPORTED_DIRECTIVE)
+            raise not_built(name)
         if self.at_work and self.waits_for_audio_since is None:
             raise Refusal(TASK_STATE, "Gateway:TASK_STATE_ERROR:Got stop directive while task is stopping!")
         if not self.at_work:
@@ -89,7 +87,7 @@ class Task:
         self.waits_for_audio_since = None
         self._held.close()
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run `work` beside the reader; what it raises fails the task."""
         self._work = asyncio.create_task(self._guarded(work))
 
@@ -101,9 +99,9 @@ class Task:
         """What `never_complete` does: nothing, until the client leaves or the service stops."""
         await self.gateway.closing.wait()
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
-            await work
+            await work()
         except Refusal as refusal:
             self.finish()
             await self._quietly(self.conversation.fail(self.directive.task_id, refusal))

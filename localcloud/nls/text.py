@@ -18,7 +18,7 @@ _EFFECTS = ("effect", "effectValue", "bgm", "backgroundMusicVolume")
 _SPEAK_ATTRIBUTES = frozenset((*_VALUES, *_EFFECTS))
 _TAGS = frozenset(["speak", "break", "s", "sub", "w", "phoneme", "soundEvent", "say-as", "emotion", "vhml"])
 _BREAK = re.compile(r"(\d+)(ms|s)")
-_SENTENCE = re.compile(r"[^。！？!?；;\n]*(?:[。！？!?；;\n]+|\.(?=\s)|$)")
+_SENTENCE = re.compile(r".{1,300}?(?:[。！？!?；;\n]+|\.(?=\s)|$)|.{1,300}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,13 @@ def read_short(text: str, *, emotions: bool = False) -> Speech:
 
 
 def read_long(text: str, *, emotions: bool = False) -> Speech:
-    """A text for long synthesis, spoken sentence by sentence."""
-    if is_ssml(text):
-        return _read_ssml(text, emotions)
+    """A text for long synthesis, spoken sentence by sentence; over 100,000 characters are refused."""
+    speech = _read_ssml(text, emotions) if is_ssml(text) else None
     kept = text.strip()
-    if len(kept) > LONG_LIMIT:
+    if (len(kept) if speech is None else speech.characters) > LONG_LIMIT:
         raise Refusal(TTS_CLIENT_ERROR, "TTS:TtsClientError:text length should be less than 100000.")
+    if speech is not None:
+        return speech
     if len(kept) <= SHORT_LIMIT:
         return Speech((Piece(kept),), len(kept))
     sentences = (found.group().strip() for found in _SENTENCE.finditer(kept))

@@ -48,7 +48,7 @@ class TranscriberTask(Task):
         await trouble.pause(self._fault)
         self.gateway.faults.add("nls.recognition")
         self._started_at = self.waits_for_audio_since = self.gateway.clock.now()
-        self.spawn(self._tell_sentences())
+        self.spawn(self._tell_sentences)
         await self.tell("TranscriptionStarted")
 
     async def audio_received(self, data: bytes) -> None:
@@ -59,7 +59,7 @@ class TranscriberTask(Task):
         self._bytes += len(data)
         fault = self._fault
         if fault is not None and fault.action == "drop_after_bytes" and self._bytes >= int(fault.value or 0):
-            raise trouble.Dropped(fault.code == "close")
+            raise trouble.Dropped(goodbye=fault.code == "close")
         ahead = self._bytes / 2 / self._wish.rate_hz - (now - self._started_at)
         if ahead > self.gateway.limits.pace_slack_seconds:
             raise Refusal(TOO_FAST)

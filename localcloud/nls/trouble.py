@@ -2,7 +2,8 @@
 
 Actions besides `error`, `drop` and `delay`: `drop_after_bytes` (`value` bytes, then the connection is cut; with
 `code="close"` a WebSocket says goodbye first), `task_failed_after_audio` (after `value` bytes, or after all),
-`never_complete`, `complete_without_audio`, and on WebSocket `handshake_403` and `handshake_delay`.
+`never_complete`, `complete_without_audio`, and on WebSocket `handshake_403` and `handshake_delay`. A fault's `subject`
+is looked for in `voice: text` of a synthesis and in the AppKey of a recognition.
 """
 
 from __future__ import annotations
@@ -19,10 +20,14 @@ WEBSOCKET_OPERATIONS = ("nls.tts.ws", "nls.asr.ws")
 
 
 class Dropped(Exception):
-    """The connection is to be cut. `goodbye` sends a close frame first."""
+    """The connection is to be cut.
 
-    def __init__(self, goodbye: bool = False) -> None:
+    `goodbye` sends a close frame first; `flush` lets what was sent so far arrive, where a reset might lose it.
+    """
+
+    def __init__(self, *, goodbye: bool = False, flush: bool = False) -> None:
         self.goodbye = goodbye
+        self.flush = flush
         super().__init__("the connection is cut by a fault")
 
 
@@ -101,12 +106,16 @@ async def troubled(chunks: AsyncIterator[bytes], fault: Fault | None) -> AsyncIt
         if limit is not None and sent >= limit:
             break
     if fault is not None and action == "drop_after_bytes":
-        raise Dropped(fault.code == "close")
+        raise Dropped(goodbye=fault.code == "close", flush=True)
     if fault is not None and action == "task_failed_after_audio":
         raise refusal(fault)
 
 
-def cut(request: web.Request) -> None:
-    """Reset the connection without an answer."""
-    if request.transport is not None:
+def cut(request: web.Request, dropped: Dropped) -> None:
+    """End the connection without an answer: with a reset, or after what was sent."""
+    if request.transport is None:
+        return
+    if dropped.flush:
+        request.transport.close()
+    else:
         request.transport.abort()

@@ -16,6 +16,7 @@ from localcloud.nls.status import (
     NAMESPACE_NOT_FOUND,
     NOT_WORKING,
     TASK_STATE,
+    UNSUPPORTED_DIRECTIVE,
     Refusal,
     not_built,
 )
@@ -116,7 +117,7 @@ class Conversation:
         if dropped.goodbye:
             await self._socket.close()
         else:
-            trouble.cut(self._request)
+            trouble.cut(self._request, dropped)
 
     @property
     def _task_id(self) -> str:
@@ -143,6 +144,8 @@ class Conversation:
         self._last_directive = directive.name
         self.gateway.project(directive.appkey)
         start, kind = TASKS[directive.namespace]
+        if directive.name not in (start, kind.STOP, *kind.CONTROLS):
+            raise Refusal(UNSUPPORTED_DIRECTIVE)
         if directive.name == start:
             if self._task is not None and self._task.at_work:
                 raise Refusal(MESSAGE_INVALID, "Gateway:MESSAGE_INVALID:Can't process message in state'STARTED'!")

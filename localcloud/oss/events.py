@@ -24,7 +24,7 @@ def object_created(
     delta_bytes: int,
     position: int | None = None,
 ) -> dict[str, Any]:
-    """The native event `{"events": [...]}` of one commit.
+    """The native event of one commit: one element of the `events` list that a function receives.
 
     Parameters
     ----------
@@ -49,28 +49,23 @@ def object_created(
         thing["position"] = position
     milliseconds = int(stored.modified_at * 1000) % 1000
     return {
-        "events": [
-            {
-                "eventName": f"ObjectCreated:{operation}",
-                "eventSource": "acs:oss",
-                "eventTime": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(stored.modified_at))
-                + f".{milliseconds:03d}Z",
-                "eventVersion": "1.0",
-                "oss": {
-                    "bucket": {
-                        "arn": f"acs:oss:{region}:{account_id}:{stored.bucket}",
-                        "name": stored.bucket,
-                        "ownerIdentity": account_id,
-                        "virtualBucket": "",
-                    },
-                    "object": thing,
-                    "ossSchemaVersion": "1.0",
-                    "ruleId": "",
-                },
-                "region": region,
-                "requestParameters": {"sourceIPAddress": source_ip},
-                "responseElements": {"requestId": request_id},
-                "userIdentity": {"principalId": principal_id},
-            }
-        ]
+        "eventName": f"ObjectCreated:{operation}",
+        "eventSource": "acs:oss",
+        "eventTime": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(stored.modified_at)) + f".{milliseconds:03d}Z",
+        "eventVersion": "1.0",
+        "oss": {
+            "bucket": {
+                "arn": f"acs:oss:{region}:{account_id}:{stored.bucket}",
+                "name": stored.bucket,
+                "ownerIdentity": account_id,
+                "virtualBucket": "",
+            },
+            "object": thing,
+            "ossSchemaVersion": "1.0",
+            "ruleId": "",
+        },
+        "region": region,
+        "requestParameters": {"sourceIPAddress": source_ip},
+        "responseElements": {"requestId": request_id},
+        "userIdentity": {"principalId": principal_id},
     }

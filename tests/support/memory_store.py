@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 
 from isikit.errors import AlreadyExists, PositionConflict, StorageError
 from isikit.objects import ObjectInfo, Stores, Tail
+from isikit.objects.oss import metadata_headers
 from isikit.objects.store import APPEND_TYPE, LIST_PAGE
 
 Operation = Literal["head", "get", "tail", "put", "append", "delete", "copy", "list"]
@@ -262,11 +263,9 @@ class MemoryStore:
 
 
 def _checked(metadata: Mapping[str, str]) -> dict[str, str]:
-    if sum(len(name) + len(value) for name, value in metadata.items()) > MAX_METADATA_BYTES:
+    headers = metadata_headers(metadata)
+    if sum(len(name) + len(value) for name, value in headers.items()) > MAX_METADATA_BYTES:
         raise refused("oss.invalid_argument")
-    for name, value in metadata.items():
-        if name != name.lower() or not (name + value).isascii():
-            raise ValueError("metadata names are lower case, and both names and values ASCII")
     return dict(metadata)
 
 

@@ -60,6 +60,8 @@ class Cloud:
         `tone` or `speech`.
     port_base
         Ports are `port_base` + the place in `ports.ORDER`; free ones when it is `None`.
+    fresh
+        Begin with empty buckets and logs instead of those of the run before.
     freeze, idle_seconds
         See `FunctionCompute`.
     """
@@ -70,6 +72,7 @@ class Cloud:
         engine: str = "tone",
         port_base: int | None = None,
         *,
+        fresh: bool = False,
         freeze: bool = True,
         idle_seconds: float = 3600.0,
     ) -> None:
@@ -81,6 +84,7 @@ class Cloud:
         self.fc: FunctionCompute | None = None
         self._engine_name = engine
         self._port_base = port_base
+        self._fresh = fresh
         self._freeze = freeze
         self._idle_seconds = idle_seconds
         self._sockets: dict[str, socket.socket] = {}
@@ -109,6 +113,8 @@ class Cloud:
     async def _start(self) -> Endpoints:
         self.workspace.claim()
         self._closing.append(self.workspace.release)
+        if self._fresh:
+            self.workspace.empty()
         self._sockets = bind_all(self._port_base)
         self._function_ports = {name: self._sockets[name].getsockname()[1] for name in FUNCTIONS}
         self._closing.append(lambda: close_all(self._sockets))

@@ -40,6 +40,7 @@ class Options:
     out: Path
     engine: str
     port_base: int | None
+    fresh: bool
     deploy: tuple[str, ...]
 
 
@@ -54,6 +55,7 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--out", type=Path, default=Path("out"), help="output directory (default: out)")
     parser.add_argument("--engine", choices=NAMES, default="tone", help="what speaks and listens (default: tone)")
     parser.add_argument("--port-base", type=int, help="ten ports from here on: gateway, fc, oss, nls, pop, sls, ...")
+    parser.add_argument("--fresh", action="store_true", help="begin with empty buckets and logs")
     parser.add_argument(
         "--deploy",
         nargs=argparse.REMAINDER,
@@ -62,7 +64,7 @@ def parse(arguments: Sequence[str]) -> Options:
         help="run CMD --endpoints FILE --result FILE once the services are up; takes the rest of the line",
     )
     given = parser.parse_args(arguments)
-    return Options(given.out, given.engine, given.port_base, tuple(given.deploy))
+    return Options(given.out, given.engine, given.port_base, given.fresh, tuple(given.deploy))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -73,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
 class _Run:
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._cloud = Cloud(options.out, options.engine, options.port_base)
+        self._cloud = Cloud(options.out, options.engine, options.port_base, fresh=options.fresh)
         self._received: signal.Signals | None = None
         self._work: asyncio.Task[int] | None = None
         self._up = False

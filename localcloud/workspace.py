@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from pathlib import Path
 
 
@@ -50,6 +51,12 @@ class Workspace:
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
         self._lock = lock
         self.withdraw()
+
+    def empty(self) -> None:
+        """Drop stored objects and logs of earlier runs. Only while the directory is claimed."""
+        for path in (self.out / "oss", self.logs):
+            shutil.rmtree(path, ignore_errors=True)
+        self.logs.mkdir()
 
     def withdraw(self) -> None:
         """Remove what says that a localcloud is running here."""

@@ -26,8 +26,8 @@ class CloudFailed(Exception):
 def local_cloud(out: Path, engine: str, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
     """Run localcloud on free ports with empty data in `out` and yield what `local.json` holds."""
     out.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "localcloud", "--deploy", "python -m ops.deploy local",
-               "--out", str(out), "--engine", engine, "--fresh"]  # fmt: skip
+    command = [sys.executable, "-m", "localcloud", "--out", str(out), "--engine", engine, "--fresh",
+               "--deploy", sys.executable, "-m", "ops.deploy", "local"]  # fmt: skip
     child = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

@@ -44,11 +44,11 @@ class Local:
 
 def start(out: Path, *options: str, engine: str = "tone") -> subprocess.Popen[str]:
     """Start it without waiting; its output is kept in `out.log` beside `out`."""
-    command = [sys.executable, "-m", "localcloud", "--deploy", "python -m ops.deploy local"]
+    command = [sys.executable, "-m", "localcloud", "--out", str(out), "--engine", engine, *options]
     log = out.with_suffix(".log").open("w")
     try:
         return subprocess.Popen(
-            [*command, "--out", str(out), "--engine", engine, *options],
+            [*command, "--deploy", sys.executable, "-m", "ops.deploy", "local"],
             cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
     finally:

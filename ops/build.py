@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -112,10 +113,12 @@ def _install(lock: Path, target: Path) -> None:
 
 def _compile(tree: Path, installed_at: str) -> None:
     """Compile in place; tracebacks name the path in Function Compute, not the one of this machine."""
-    compileall.compile_dir(
-        str(tree), quiet=2, stripdir=str(tree), prependdir=installed_at, workers=0,
-        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # the speech SDK's own: nls/core.py compares a string with `is`
+        compileall.compile_dir(
+            str(tree), quiet=2, stripdir=str(tree), prependdir=installed_at,
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )  # fmt: skip
 
 
 def _copy_sources(source: Path, target: Path) -> None:

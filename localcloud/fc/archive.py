@@ -56,9 +56,9 @@ def store(root: Path, zip_base64: str, expected_checksum: str = "") -> Package:
     path = root / "packages" / f"{digest}.zip"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        half = path.with_suffix(f".{binascii.hexlify(data[:4]).decode()}.part")
-        half.write_bytes(data)
-        half.replace(path)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as half:
+            half.write(data)
+        Path(half.name).replace(path)
     return Package(path, checksum, digest, len(data))
 
 

@@ -73,7 +73,7 @@ class AsyncQueue:
         self._tell = tell
         self._retry_seconds = retry_seconds
         self._slots: dict[str, asyncio.Semaphore] = {}
-        self._passed: dict[str, asyncio.Event] = {}
+        self._held: dict[str, asyncio.Event] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._waiting: Counter[str] = Counter()
 
@@ -82,19 +82,21 @@ class AsyncQueue:
         task = AsyncTask(request_id, function, qualifier, self._now(), run, task_id)
         fault = self._begin_fault(function)
         action = fault.action if fault is not None else ""
-        self._passed.pop(function, asyncio.Event()).set()
+        overtaking = self._held.pop(function, asyncio.Event())  # who is held lets this one pass first
         if action == "lose":
             self._tell("async.lost", function=function, request_id=request_id)
+            overtaking.set()
             return task
         hold: Awaitable[Any] | None = None
         if action == "delay":
             hold = asyncio.sleep(fault.seconds)
         elif action == "reorder":
-            passed = self._passed[function] = asyncio.Event()
-            hold = _wait(passed, fault.seconds or _REORDER_SECONDS)
-        self._spawn(self._process(task, hold))
+            overtaken = self._held[function] = asyncio.Event()
+            hold = asyncio.wait([asyncio.ensure_future(overtaken.wait())], timeout=fault.seconds or _REORDER_SECONDS)
+        self._spawn(self._process(task, hold, overtaking))
         if action == "duplicate":
-            self._spawn(self._process(AsyncTask(request_id, function, qualifier, self._now(), run, task_id), None))
+            again = AsyncTask(request_id, function, qualifier, self._now(), run, task_id)
+            self._spawn(self._process(again, None, overtaking))
         return task
 
     def depth(self) -> dict[str, int]:
@@ -112,7 +114,7 @@ class AsyncQueue:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _process(self, task: AsyncTask, hold: Awaitable[Any] | None) -> None:
+    async def _process(self, task: AsyncTask, hold: Awaitable[Any] | None, overtaking: asyncio.Event) -> None:
         self._waiting[task.function] += 1
         try:
             if hold is not None:
@@ -120,6 +122,7 @@ class AsyncQueue:
             condition, outcome = await self._attempt_until_done(task)
         finally:
             self._waiting[task.function] -= 1
+            overtaking.set()
         self.finished.append(task)
         self._deliver(task, condition, outcome)
 
@@ -185,13 +188,3 @@ class AsyncQueue:
                     },
                 }
             )
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    """Wait for the next invocation to pass, but not for ever."""
-    waiter = asyncio.ensure_future(event.wait())
-    done, _ = await asyncio.wait([waiter], timeout=seconds)
-    if not done:
-        waiter.cancel()
-    else:
-        await asyncio.sleep(0.05)  # let it get a place first

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 
@@ -29,6 +30,8 @@ from localcloud.log import Log
 CREDENTIALS_ROTATE_SECONDS = 300  # a request's credentials are at most this old on the services' clock
 INSTANCE_LIMIT = 100  # per region and account; English pages say 100 (2024-26), the Chinese one 300 (2026-02)
 
+Result = TypeVar("Result")
+
 
 @dataclass(slots=True)
 class Platform:
@@ -43,6 +46,11 @@ class Platform:
     log: Log | None = None
     freeze: bool = True
     idle_seconds: float = 3600.0
+    threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4, "fc"))
+
+    async def in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        """Run blocking work on threads of our own: the loop's may be full of clients that wait for us."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, work, *arguments)
 
     def tell(self, event: str, **fields: object) -> None:
         """Write to localcloud's own log, if there is one."""
@@ -123,6 +131,7 @@ class Fleet:
         await asyncio.gather(*(pool.close() for pool in pools))
         for log in self._logs.values():
             log.close()
+        self._platform.threads.shutdown(wait=True)
 
     def kill(self) -> None:
         """End every process at once."""
@@ -144,8 +153,8 @@ class Fleet:
         spec, platform = instance.spec, self._platform
         python_bin = await bare_python(platform.root, self._python_lock)
         async with self._unpack_lock:
-            code_dir = await asyncio.to_thread(archive.unpack_code, platform.root, spec.code)
-            opt_dir = await asyncio.to_thread(archive.unpack_layers, platform.root, spec.layers)
+            code_dir = await platform.in_thread(archive.unpack_code, platform.root, spec.code)
+            opt_dir = await platform.in_thread(archive.unpack_layers, platform.root, spec.layers)
         home = platform.root / "home" / instance.instance_id
         port = free_port()
         variables = instance_environment(
@@ -160,7 +169,16 @@ class Fleet:
             python_bin=python_bin,
         )
         command = tuple(map_command(spec, code_dir, opt_dir))
-        site = Site(command, variables, port, code_dir, home, platform.guardian, self._log(spec.name))
+        site = Site(
+            command=command,
+            environment=variables,
+            port=port,
+            code_dir=code_dir,
+            home=home,
+            guardian=platform.guardian,
+            log=self._log(spec.name),
+            in_thread=platform.in_thread,
+        )
         platform.faults.add("fc.cold_start")
         await instance.start(site)
         if spec.initializer_seconds:

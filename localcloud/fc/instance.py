@@ -8,7 +8,7 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class Site:
     home: Path
     guardian: Guardian
     log: LogFile
+    in_thread: Callable[..., Awaitable[Any]]
 
 
 class Instance:
@@ -244,7 +245,7 @@ class Instance:
         if output is not None:
             output.close()
         if self._site is not None:
-            await asyncio.to_thread(shutil.rmtree, self._site.home, True)
+            await self._site.in_thread(shutil.rmtree, self._site.home, True)
 
     def tail(self) -> bytes:
         """The last 4 KB of its output."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import time
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ async def invoke_event(fleet: Fleet, spec: FunctionSpec, event: bytes, invocatio
             error_type = ""
             try:
                 with time_limit(instance):
-                    async with instance.call("POST", "/invoke", headers, event) as answer:
+                    async with instance.call("POST", "/invoke", headers, io.BytesIO(event)) as answer:
                         body = await answer.read()
                         status = answer.status
                         if status >= 500:

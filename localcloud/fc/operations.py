@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -21,6 +19,7 @@ from localcloud.fc.rules import check_keys, positive_limit
 
 if TYPE_CHECKING:
     from localcloud.fc.control import Call, Operation
+    from localcloud.fc.fleet import Platform
     from localcloud.fc.service import FunctionCompute
 
 SYNC_LIMIT_BYTES = 32 * 1024 * 1024
@@ -33,10 +32,10 @@ _TASK_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}")
 class Operations:
     """Operation methods are named like the API's: `CreateFunction` is `create_function`."""
 
-    def __init__(self, service: FunctionCompute, root: Path) -> None:
+    def __init__(self, service: FunctionCompute, platform: Platform) -> None:
         self._service = service
         self._registry = service.registry
-        self._root = root
+        self._platform = platform
 
     def table(self) -> dict[str, Operation]:
         """Operation name -> method, for all public methods of this class."""
@@ -366,7 +365,9 @@ class Operations:
             raise not_built("code from OSS; send zipFile")
         if not isinstance(code.get("zipFile"), str):
             raise invalid("code.zipFile is required")
-        return await asyncio.to_thread(archive.store, self._root, code["zipFile"], code.get("checksum") or "")
+        return await self._platform.in_thread(
+            archive.store, self._platform.root, code["zipFile"], code.get("checksum") or ""
+        )
 
 
 def _page(call: Call, names: Iterable[str]) -> tuple[list[str], dict[str, str]]:

@@ -91,7 +91,7 @@ class FunctionCompute:
 
     def control_app(self) -> web.Application:
         """The OpenAPI 2023-03-30."""
-        operations = Operations(self, self._platform.root)
+        operations = Operations(self, self._platform)
         return control.make_app(self._platform.account, self._nonces, operations.table(), self._platform.faults.begin)
 
     def object_created(self, event: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
@@ -143,8 +143,8 @@ class TokenSource:
         For the token API.
     fetcher
         Instead of the token API.
-    now
-        Epoch seconds.
+    now, sleep
+        Epoch seconds, and the pause between attempts: for tests.
     """
 
     def __init__(
@@ -154,11 +154,11 @@ class TokenSource:
         *,
         fetcher: TokenFetcher | None = None,
         now: Callable[[], float] = time.time,
-        budget: RetryBudget | None = None,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._fetcher: TokenFetcher = fetcher or PopTokenFetcher(settings.pop_nls_meta, credentials)
-        self._now = now
-        self._budget = budget or RetryBudget()
+        self._now, self._sleep = now, sleep
+        self._budget = RetryBudget()
         self._flight: SingleFlight[SpeechToken] = SingleFlight()
         self._token: SpeechToken | None = None
         self._fetched_at = 0.0
@@ -223,7 +223,11 @@ class TokenSource:
         # Its own deadline: who asked first may have less time than those who wait with him.
         deadline = Deadline.after(FETCH_SECONDS)
         token = await retrying(
-            lambda: self._fetcher.fetch(deadline), operation="pop.CreateToken", deadline=deadline, budget=self._budget
+            lambda: self._fetcher.fetch(deadline),
+            operation="pop.CreateToken",
+            deadline=deadline,
+            budget=self._budget,
+            sleep=self._sleep,
         )
         self._token, self._fetched_at, self._rest_until = token, self._now(), 0.0
         return token

@@ -1,0 +1,68 @@
+"""How long Piper's voice joe (en_US, medium) took for sentences of telephone menus: the shorter of two, in ms."""
+
+from __future__ import annotations
+
+MEASURED = [
+    ("Yes.", 627),
+    ("No.", 534),
+    ("Okay.", 650),
+    ("Goodbye.", 627),
+    ("Press one.", 778),
+    ("Thank you.", 673),
+    ("Please hold.", 697),
+    ("Welcome.", 592),
+    ("One moment, please.", 1289),
+    ("For sales, press 1. For support, press 2.", 3123),
+    ("Please enter your account number followed by the pound key.", 2612),
+    ("Your balance is $1,234.56.", 4005),
+    ("Your code is 482913.", 3355),
+    ("Your verification code is 4 8 2 9 1 3.", 2995),
+    ("Your order number is A-7734-B12.", 4110),
+    ("Call us at 1-800-555-0199.", 5039),
+    ("The number is 555-0123.", 3680),
+    ("You have 3 new messages.", 1695),
+    ("Your appointment is on March 14th, 2026 at 3:30 PM.", 4470),
+    ("Your payment of $50 was received on 11/22/2026.", 5538),
+    ("The total is 99.99 dollars.", 2891),
+    ("100%", 1173),
+    ("42", 731),
+    ("7", 488),
+    ("$5", 940),
+    ("2026", 1486),
+    ("Thank you for calling Example Bank. Your call may be recorded for quality and training purposes.", 5271),
+    (
+        "All of our agents are currently busy. Please stay on the line and your call will be answered in "
+        "the order in which it was received.",
+        6246,
+    ),
+    (
+        "We are sorry, but the person you are trying to reach is not available right now. Please leave a "
+        "message after the tone, and we will get back to you as soon as possible.",
+        8591,
+    ),
+    ("Your estimated wait time is 12 minutes.", 2508),
+    ("If you know your party's extension, you may dial it at any time.", 3425),
+    ("Our office hours are Monday through Friday, from 9 a.m. to 5 p.m. Eastern Time.", 5050),
+    ("Your flight BA 2490 to London Heathrow departs from gate B42 at 18:45.", 6560),
+    ("Please say or enter your sixteen digit card number.", 2752),
+    ("Invalid entry. Please try again.", 2206),
+    ("I did not understand that.", 1614),
+    ("To repeat these options, press star.", 2310),
+    ("Your prescription number 6 7 2 1 9 0 4 is ready for pickup at the pharmacy on 5th Avenue.", 5759),
+    ("The temperature today will reach 72 degrees with a 30% chance of rain in the afternoon.", 5468),
+    ("Dr. Smith will see you now.", 1869),
+    ("NASA, IBM and the FBI.", 2473),
+    ("Mississippi. Massachusetts. Congratulations!", 3216),
+    ("The strengths of straightforward thought.", 1730),
+    ("Please visit www.example.com or write to help@example.com.", 5271),
+    ("1234567890", 5329),
+    ("4111 1111 1111 1111", 7303),
+    ("Your balance is 1234567 dollars.", 5097),
+    ("You owe £20.15 and €7,500.", 4098),
+    ("Wait... what? No! Really?", 1683),
+    (
+        "You will now be transferred to an agent who can help you with your request regarding the "
+        "account ending in 4 4 7 1, please do not hang up; this may take a few moments.",
+        8533,
+    ),
+]

@@ -11,12 +11,16 @@ from typing import Final
 
 from isikit import logs
 from isikit.errors import AlreadyExists, StorageError
-from isikit.objects import ObjectStore
+from isikit.host import context
+from isikit.host.context import Deadline
+from isikit.objects import ObjectInfo, ObjectStore
+from isikit.retry import RetryBudget, retrying
 
 from functions.prompts import stored as storage
 from functions.prompts.stored import Stored
 from functions.prompts.warm import Warm
 
+_PUT_SECONDS: Final = 10.0  # outside of a request
 _ROUNDS: Final = 3  # of publishing where somebody else's object is in the way, and is not whole
 
 
@@ -63,6 +67,7 @@ class Cache:
         self._store = store
         self._warm = warm
         self._clock = clock
+        self._budget = RetryBudget()
 
     async def find(self, key: str) -> Look:
         """What there is, by memory or one HEAD. The bytes are not proved.
@@ -131,17 +136,11 @@ class Cache:
             It may be published or not.
         """
         for _ in range(_ROUNDS):
-            try:
-                info = await self._store.put(
-                    key, body, content_type=content_type, metadata=metadata, forbid_overwrite=not replace
-                )
-                etag = info.etag
-            except AlreadyExists:
-                etag = ""
+            etag = await self._put(key, body, content_type, metadata, replace)
             # Look again: simultaneous first writes may both pass [OSS, overwrite rules], and only the answer to a
             # reader names the Last-Modified that every other reader gets.
             self._warm.drop(key)
-            look = await self.find(key) if etag else await self._get(key, keep=keep)
+            look = await (self._get(key, keep=keep) if etag is None else self.find(key))
             found = look.intact
             if found is not None and found.body is None:
                 if found.etag != etag:
@@ -169,6 +168,25 @@ class Cache:
         """Forget what this instance knows below a prefix, so that it looks again."""
         self._warm.drop_all(prefix)
 
+    async def _put(
+        self, key: str, body: bytes, content_type: str, metadata: dict[str, str], replace: bool
+    ) -> str | None:
+        """Write, and answer the ETag; None where something is there already. What was paid for is tried twice."""
+
+        async def put() -> ObjectInfo:
+            return await self._store.put(
+                key, body, content_type=content_type, metadata=metadata, forbid_overwrite=not replace
+            )
+
+        request = context.current_or_none()
+        deadline = request.deadline if request else Deadline.after(_PUT_SECONDS)
+        try:
+            return (
+                await retrying(put, operation="oss.PutObject", deadline=deadline, budget=self._budget, attempts=2)
+            ).etag
+        except AlreadyExists:
+            return None
+
     async def _get(self, key: str, *, keep: bool) -> Look:
         asked_at = self._clock()
         answer = await self._store.get(key)
@@ -180,7 +198,9 @@ class Cache:
     def _seen(self, key: str, found: Stored | None, asked_at: float, *, keep: bool = True) -> Look:
         if found is None:
             self._warm.drop(key)
-            logs.event("prompt.damaged", level="warning", rendition=key.rpartition("/")[2])
+            *_, slot, name = key.split("/")
+            is_master = key.startswith("masters/")
+            logs.event("prompt.damaged", level="warning", prompt_id=None if is_master else slot, rendition=name)
             return _DAMAGED
         if keep:
             self._warm.keep(found, asked_at)

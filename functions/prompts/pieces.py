@@ -62,7 +62,9 @@ def _last(pattern: re.Pattern[str], text: str, window: int) -> int:
     for match in pattern.finditer(text):
         if match.end() > window:
             break
-        if not _joins(text, match.end()):
+        blank = _BLANK.match(text, match.end())  # left out at a cut, so what comes after it begins the next piece
+        next_begins = blank.end() if blank else match.end()
+        if next_begins < len(text) and not _joins(text, next_begins):
             found = match.end()
     return found
 

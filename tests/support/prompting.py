@@ -249,8 +249,8 @@ class World:
         prompts = assemble(
             base_url=BASE_URL,
             stores=self.stores,
-            tenants=Tenants(self.stores.state),
-            keys=KeyRing(self.stores.state),
+            tenants=Tenants(self.stores.state, clock=self.wall.now),
+            keys=KeyRing(self.stores.state, clock=self.wall.now),
             synthesis=Synthesis(self.speaker, tokens, self.concurrency),
             later=cast(Later, self.later),
             owner=f"instance-{id(object())}",

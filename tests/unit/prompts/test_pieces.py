@@ -24,7 +24,7 @@ from functions.prompts.pieces import LIMIT, split
         ("一二三，四五六", 5, ("一二三，", "四五六")),
         ("a, b. c, d e f", 8, ("a, b.", "c, d e f")),
         ("1,000,000 francs", 10, ("1,000,000", "francs")),
-        ("abc, \u0301de", 6, ("abc, \u0301d", "e")),
+        ("abc, \u0301de", 6, ("abc, \u0301", "de")),
         ("at 12:30 precisely", 9, ("at 12:30", "precisely")),
         ("one two three", 8, ("one two", "three")),
         ("abcdefghij", 4, ("abcd", "efgh", "ij")),

@@ -1,0 +1,165 @@
+"""The prompts bucket with memory in front of it."""
+
+from __future__ import annotations
+
+import pytest
+from isikit.errors import StorageError
+from support.memory_store import MemoryStore, MovableClock, StoredObject
+
+from functions.prompts.cache import Cache, Health
+from functions.prompts.stored import Stored, metadata, moment, rfc3339
+from functions.prompts.warm import Warm
+
+KEY = "p/acme/k1/pcm_s16le-8000.wav"
+
+
+class Shelf:
+    def __init__(self) -> None:
+        self.oss, self.wall = MovableClock(), MovableClock(5.0)  # clocks need not agree
+        self.store = MemoryStore("prompts", self.oss)
+        self.cache = self.another()
+
+    def another(self) -> Cache:
+        return Cache(self.store, Warm(), self.wall.now)
+
+    async def publish(self, body: bytes, *, expires_at: float | None = None, replace: bool = False) -> Stored:
+        entries = metadata(body, 100, "xiaoyun", expires_at)
+        return await self.cache.publish(KEY, body, "audio/wav", entries, replace=replace)
+
+    def pass_time(self, seconds: float) -> None:
+        self.oss.move(seconds)
+        self.wall.move(seconds)
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    return Shelf()
+
+
+async def test_the_first_writer_wins_and_the_second_gets_what_is_stored(shelf: Shelf) -> None:
+    await shelf.publish(b"first")
+    assert (await shelf.publish(b"second")).body == b"first"
+    assert shelf.store.objects[KEY].data == b"first"
+
+
+async def test_what_is_damaged_or_expired_is_written_over(shelf: Shelf) -> None:
+    await shelf.publish(b"first", expires_at=shelf.oss.now() + 10)
+    shelf.pass_time(11)
+    assert (await shelf.publish(b"second")).body == b"second"
+    shelf.store.objects[KEY] = StoredObject(b"rubbish", "audio/wav", shelf.store.objects[KEY].metadata, 0.0)
+    assert (await shelf.another().audio(KEY)).health is Health.DAMAGED
+    assert (await shelf.publish(b"third")).body == b"third"
+
+
+async def test_when_both_of_two_first_writers_pass_the_stored_one_counts(shelf: Shelf) -> None:
+    """OSS's overwrite rules allow that simultaneous first writes both pass."""
+    other = b"the other's"
+    put = shelf.store.put
+
+    async def put_and_lose(*arguments: object, **options: object) -> object:
+        info = await put(*arguments, **options)  # type: ignore[arg-type]
+        shelf.store.objects[KEY] = StoredObject(other, "audio/wav", metadata(other, 7, "v", None), shelf.oss.now())
+        return info
+
+    shelf.store.put = put_and_lose  # type: ignore[method-assign, assignment]
+    assert (await shelf.publish(b"ours")).body == other
+
+
+async def test_an_instance_believes_itself_for_a_minute_of_wall_time(shelf: Shelf) -> None:
+    await shelf.publish(b"audio")
+    shelf.store.calls.clear()
+    shelf.pass_time(59)
+    assert (await shelf.cache.find(KEY)).health is Health.INTACT
+    assert not shelf.store.calls
+    shelf.pass_time(2)
+    assert (await shelf.cache.audio(KEY)).intact is not None
+    assert shelf.store.calls == {"head": 1}  # the bytes are still the same
+
+
+async def test_a_wall_clock_set_back_does_not_keep_a_belief_alive(shelf: Shelf) -> None:
+    await shelf.publish(b"audio")
+    shelf.wall = MovableClock(0.0)
+    shelf.cache._clock = shelf.wall.now
+    shelf.store.calls.clear()
+    await shelf.cache.find(KEY)
+    assert shelf.store.calls == {"head": 1}
+
+
+async def test_expiry_is_judged_by_osss_clock_and_goes_on_in_memory(shelf: Shelf) -> None:
+    await shelf.publish(b"audio", expires_at=shelf.oss.now() + 30)
+    assert (await shelf.cache.find(KEY)).health is Health.INTACT
+    shelf.pass_time(30)
+    assert (await shelf.cache.find(KEY)).health is Health.EXPIRED
+
+
+async def test_bytes_are_proved_by_their_digest_on_every_load(shelf: Shelf) -> None:
+    await shelf.publish(b"audio")
+    kept = shelf.store.objects[KEY]
+    shelf.store.objects[KEY] = StoredObject(b"audiO", kept.content_type, kept.metadata, kept.last_modified)
+    look = await shelf.another().audio(KEY)
+    assert (look.health, look.stored) == (Health.DAMAGED, None)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{}, {"sha256": "x"}, {"sha256": "0" * 64}, {"sha256": "0" * 64, "duration-ms": "x"}],
+    ids=str,
+)
+async def test_what_has_no_digest_or_length_was_not_published_by_us(shelf: Shelf, broken: dict[str, str]) -> None:
+    await shelf.store.put(KEY, b"audio", content_type="audio/wav", metadata=broken)
+    assert (await shelf.cache.find(KEY)).health is Health.DAMAGED
+
+
+async def test_an_end_that_cannot_be_read_is_damage_and_not_eternity(shelf: Shelf) -> None:
+    entries = {**metadata(b"audio", 1, "v", None), "expires-at": "soon"}
+    await shelf.store.put(KEY, b"audio", content_type="audio/wav", metadata=entries)
+    assert (await shelf.cache.find(KEY)).health is Health.DAMAGED
+
+
+async def test_permanent_audio_in_memory_outlives_an_outage_and_that_of_a_day_does_not(shelf: Shelf) -> None:
+    await shelf.publish(b"audio")
+    shelf.pass_time(3600)
+    shelf.store.fail("head", times=10)
+    look = await shelf.cache.audio(KEY)
+    assert look.intact is not None and look.intact.body == b"audio"
+    shelf.store.heal()
+    await shelf.publish(b"audio", expires_at=shelf.oss.now() + 86_400, replace=True)
+    shelf.pass_time(3600)
+    shelf.store.fail("head", times=10)
+    with pytest.raises(StorageError):
+        await shelf.cache.audio(KEY)
+
+
+async def test_what_was_deleted_is_forgotten(shelf: Shelf) -> None:
+    await shelf.publish(b"audio")
+    await shelf.cache.delete(KEY)
+    assert (await shelf.cache.find(KEY)).health is Health.MISSING
+
+
+def stored(key: str, size: int) -> Stored:
+    return Stored(key, size, "E", 0.0, "audio/wav", "0" * 64, 1, None, "v", 0.0, bytes(size))
+
+
+def test_memory_is_bounded_by_bytes_and_gives_up_what_was_not_used_longest() -> None:
+    warm = Warm(max_bytes=3 * 12_048)
+    for name in "abc":
+        warm.keep(stored(name, 10_000), 0.0)
+    assert warm.fresh("a", 1.0) is not None
+    warm.keep(stored("d", 10_000), 0.0)
+    assert [name for name in "abcd" if warm.fresh(name, 1.0)] == ["a", "c", "d"]
+    warm.keep(stored("huge", 100_000), 0.0)
+    assert warm.fresh("huge", 1.0) is None and warm.fresh("a", 1.0) is not None
+
+
+def test_memory_counts_a_replaced_entry_once() -> None:
+    warm = Warm(max_bytes=2 * 12_048)
+    for _ in range(10):
+        warm.keep(stored("a", 10_000), 0.0)
+    warm.keep(stored("b", 10_000), 0.0)
+    assert warm.fresh("a", 1.0) is not None and warm.fresh("b", 1.0) is not None
+
+
+def test_times_in_metadata_read_back_as_they_were_written() -> None:
+    assert rfc3339(1_700_000_000.9) == "2023-11-14T22:13:20Z"
+    assert moment("2023-11-14T22:13:20Z") == 1_700_000_000.0
+    assert moment("2023-11-14 22:13:20") is None

@@ -35,7 +35,8 @@ def main(kind: str) -> None:
         if not (VENV / "bin/python").exists():
             print("making .venv", flush=True)
             shutil.rmtree(VENV, ignore_errors=True)
-            venv.create(VENV, with_pip=True, symlinks=True)
+            venv.create(VENV, symlinks=True)
+            _bootstrap_pip()
         stamp.unlink(missing_ok=True)
         for name in LOCKS[kind]:
             _install(ROOT / name, started)
@@ -49,6 +50,19 @@ def _satisfied(stamp: Path, kind: str) -> bool:
 
 def _digest(kind: str) -> str:
     return hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in LOCKS[kind])).hexdigest()
+
+
+def _bootstrap_pip() -> None:
+    """Give the new environment a pip; some distributions keep `ensurepip` in a package of its own."""
+    python = str(VENV / "bin/python")
+    bundled = subprocess.run([python, "-m", "ensurepip"], capture_output=True, check=False)
+    if bundled.returncode:
+        borrowed = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "pip"]
+        if subprocess.run(borrowed, check=False).returncode:
+            shutil.rmtree(VENV)
+            sys.exit(
+                "pip is needed: install it for this Python, for example the packages python3-pip and python3-venv."
+            )
 
 
 def _install(lock: Path, started: float) -> None:

@@ -23,9 +23,9 @@ def table(folder: Path) -> Table:
     """The events that a person wants to see first."""
     shown = Table(title="What the logs say")
     for column in ("event", "what"):
-        shown.add_column(column)
+        shown.add_column(column, no_wrap=True)
     for column in ("ms", "characters paid", "saved", "audio s"):
-        shown.add_column(column, justify="right")
+        shown.add_column(column, justify="right", no_wrap=True)
     for event in events(folder):
         if event.get("event") in SHOWN:
             shown.add_row(event["event"], _what(event), *_figures(event))
@@ -33,7 +33,7 @@ def table(folder: Path) -> Table:
 
 
 def _what(event: dict[str, Any]) -> str:
-    parts = [event.get(name) for name in ("cache", "retention", "rendition", "voice", "mode", "state")]
+    parts = [event.get(name) for name in ("cache", "retention", "rendition", "mode", "state")]
     if "expires_in" in event:
         parts.append(f"for {event['expires_in']} s")
     return " ".join(str(part) for part in parts if part)
@@ -41,7 +41,7 @@ def _what(event: dict[str, Any]) -> str:
 
 def _figures(event: dict[str, Any]) -> Iterator[str]:
     audio_ms = event.get("audio_ms") or (event.get("audio_seconds") or 0) * 1000
-    yield f"{event['duration_ms']:.0f}" if "duration_ms" in event else ""
+    yield f"{event['duration_ms']:.1f}" if "duration_ms" in event else ""
     yield str(event.get("characters_billed") or "")
     yield str(event.get("characters_saved") or "")
     yield f"{audio_ms / 1000:.1f}" if audio_ms else ""

@@ -29,6 +29,8 @@ How = Literal["hit", "miss", "coalesced", "bypass"]
 
 LEAST_LIFE_SECONDS: Final = 60.0
 """Of a prompt of a day that is given out again: a URL that dies on its way to the player is of no use."""
+MAX_BYTES: Final = 30 * 1024 * 1024
+"""Of any audio: Function Compute's answers end at 32 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ async def ask(prompts: Prompts, tenant: Tenant, wish: Wish) -> Answer:
         _check_limits(wish.consumer, made.stored.size, made.stored.duration_ms)
         ends_at = made.stored.expires_at
     else:
-        ends_at = await _leave_for_later(prompts, place, wish)
+        ends_at = await _leave_for_later(prompts, place, wish, replaces)
     answer = Answer(
         id=prompt_id,
         url=prompts.url(place, wish.rendition),
@@ -136,14 +138,16 @@ async def ended(work: asyncio.Future[T]) -> None:
             work.exception()  # nobody is left to hear of it
 
 
-async def _leave_for_later(prompts: Prompts, place: Place, wish: Wish) -> float | None:
+async def _leave_for_later(prompts: Prompts, place: Place, wish: Wish, replaces: bool) -> float | None:
     """Have it made by another invocation; from the recipe, so that whoever gets it first can make it as well."""
     made_at = await prompts.recipes.write(place, wish.prompt)
-    await prompts.later.make(place, wish.rendition)
+    await prompts.later.make(place, wish.rendition, made_at if replaces else None)
     return expires_at(place, made_at)
 
 
 def _check_limits(consumer: Consumer | None, size: int, duration_ms: int) -> None:
+    if size > MAX_BYTES:
+        raise RequestError(errors=[FieldError("text", "too_long", {"max_bytes": MAX_BYTES})])
     if consumer is None:
         return
     if consumer.max_bytes is not None and size > consumer.max_bytes:

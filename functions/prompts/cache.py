@@ -15,6 +15,7 @@ from isikit.host import context
 from isikit.host.context import Deadline
 from isikit.objects import ObjectInfo, ObjectStore
 from isikit.retry import RetryBudget, retrying
+from isikit.singleflight import SingleFlight
 
 from functions.prompts import stored as storage
 from functions.prompts.stored import Stored
@@ -68,6 +69,7 @@ class Cache:
         self._warm = warm
         self._clock = clock
         self._budget = RetryBudget()
+        self._looks: SingleFlight[Look] = SingleFlight()
 
     async def find(self, key: str) -> Look:
         """What there is, by memory or one HEAD. The bytes are not proved.
@@ -83,21 +85,7 @@ class Cache:
         known = self._warm.fresh(key, self._clock())
         if known is not None:
             return _judged(known)
-        asked_at = self._clock()
-        before = self._warm.stale(key, asked_at)
-        try:
-            info = await self._store.head(key)
-        except StorageError:
-            if before is not None and before.expires_at is None:
-                return _judged(before)
-            raise
-        if info is None:
-            self._warm.drop(key)
-            return _MISSING
-        found = storage.read(info)
-        if found is not None and before is not None and before.etag == found.etag:
-            found = dataclasses.replace(found, body=before.body)
-        return self._seen(key, found, asked_at)
+        return await self._looks.run(("head", key), lambda: self._head(key))
 
     async def audio(self, key: str) -> Look:
         """What there is, with its proved bytes: from memory (made sure of by one HEAD) or by one GET.
@@ -112,7 +100,7 @@ class Cache:
             look = await self.find(key)
             if look.stored is None or look.stored.body is not None:
                 return look
-        return await self._get(key, keep=True)
+        return await self._looks.run(("get", key), lambda: self._get(key, keep=True))
 
     async def master(self, key: str) -> Look:
         """What there is, with its proved bytes, by one GET. Nothing is remembered: masters are seldom read again."""
@@ -140,7 +128,7 @@ class Cache:
             # Look again: simultaneous first writes may both pass [OSS, overwrite rules], and only the answer to a
             # reader names the Last-Modified that every other reader gets.
             self._warm.drop(key)
-            look = await (self._get(key, keep=keep) if etag is None else self.find(key))
+            look = await (self._get(key, keep=keep) if etag is None else self._head(key))
             found = look.intact
             if found is not None and found.body is None:
                 if found.etag != etag:
@@ -186,6 +174,23 @@ class Cache:
             ).etag
         except AlreadyExists:
             return None
+
+    async def _head(self, key: str) -> Look:
+        asked_at = self._clock()
+        before = self._warm.stale(key, asked_at)
+        try:
+            info = await self._store.head(key)
+        except StorageError:
+            if before is not None and before.expires_at is None:
+                return _judged(before)
+            raise
+        if info is None:
+            self._warm.drop(key)
+            return _MISSING
+        found = storage.read(info)
+        if found is not None and before is not None and before.etag == found.etag:
+            found = dataclasses.replace(found, body=before.body)
+        return self._seen(key, found, asked_at)
 
     async def _get(self, key: str, *, keep: bool) -> Look:
         asked_at = self._clock()

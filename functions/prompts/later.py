@@ -33,12 +33,19 @@ THREADS: Final = 4
 
 
 class Make(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One rendition that is to be made from its recipe."""
+    """One rendition that is to be made from its recipe.
+
+    Attributes
+    ----------
+    older_than
+        Epoch seconds by OSS's clock: what was published up to then is unwanted, and is spoken anew.
+    """
 
     tenant: str
     id: str
     retention: Literal["permanent", "day"]
     rendition: str
+    older_than: float | None = None
 
 
 class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,9 +54,10 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     make: Make
 
 
-def event_of(place: Place, rendition: Rendition) -> bytes:
+def event_of(place: Place, rendition: Rendition, older_than: float | None = None) -> bytes:
     """The event that makes a rendition."""
-    return msgspec.json.encode(Event(Make(place.tenant_id, place.slot, place.retention, rendition.filename)))
+    make = Make(place.tenant_id, place.slot, place.retention, rendition.filename, older_than)
+    return msgspec.json.encode(Event(make))
 
 
 class Later:
@@ -72,12 +80,12 @@ class Later:
         self._threads = BoundedThreads("later", THREADS)
         self._session: requests.Session | None = None
 
-    async def make(self, place: Place, rendition: Rendition) -> bool:
+    async def make(self, place: Place, rendition: Rendition, older_than: float | None = None) -> bool:
         """Have a rendition made. That this fails is no error: whoever gets the audio then makes it."""
         if not self._function_name:
             return False
         try:
-            await self._threads.run(lambda: self._invoke(event_of(place, rendition)))
+            await self._threads.run(lambda: self._invoke(event_of(place, rendition, older_than)))
         except IsiError as error:
             logs.failure("invocation.failed", error, level="warning", rendition=rendition.name)
             return False

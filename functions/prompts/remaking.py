@@ -16,7 +16,13 @@ from functions.prompts.service import Prompts
 
 
 async def remake(
-    prompts: Prompts, place: Place, rendition: Rendition, deadline: Deadline, *, may_speak: bool = True
+    prompts: Prompts,
+    place: Place,
+    rendition: Rendition,
+    deadline: Deadline,
+    *,
+    may_speak: bool = True,
+    replaces: bool = False,
 ) -> Made:
     """Make a rendition from the stored master, or where that is missing or damaged from the recipe.
 
@@ -39,7 +45,16 @@ async def remake(
     if ends_at is not None and ends_at <= recipe.now:
         raise Gone
     return await prompts.maker.make(
-        Job(place, recipe.prompt, rendition, tenant, deadline, made_at=recipe.made_at, may_speak=may_speak)
+        Job(
+            place=place,
+            prompt=recipe.prompt,
+            rendition=rendition,
+            tenant=tenant,
+            deadline=deadline,
+            made_at=recipe.made_at,
+            replaces=replaces,
+            may_speak=may_speak,
+        )
     )
 
 
@@ -61,10 +76,12 @@ async def carry_out(prompts: Prompts, make: Make, deadline: Deadline) -> bool:
         raise RequestError("The event names no prompt.")
     place = Place(make.tenant, make.retention, make.id)
     look = await prompts.cache.find(place.rendition_key(rendition))
-    if look.intact is not None:
+    found = look.intact
+    replaces = found is not None and make.older_than is not None and found.last_modified <= make.older_than
+    if found is not None and not replaces:
         return True
     try:
-        made = await remake(prompts, place, rendition, deadline)
+        made = await remake(prompts, place, rendition, deadline, replaces=replaces)
     except (NotFound, Gone) as error:
         logs.event("prompt.dropped", prompt_id=place.slot, reason=error.code, retention=place.retention)
         return False

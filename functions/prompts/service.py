@@ -29,7 +29,7 @@ from functions.prompts.warm import Warm
 
 URL_LENGTHS = (64, 255)
 """Asterisk fails on a URL shorter than its cache file's path, FreeSWITCH on long ones."""
-_PATH_LENGTHS = (76, 113)  # from `/p/xx/{id}/alaw-8000.alaw` to `/e/{32}/once/{52}/mulaw-wav-8000.wav`
+_PATH_LENGTHS = (73, 113)  # from `/p/xx/k1{52}/mp3-8000.mp3` to `/e/{32}/once/{52}/pcm_s16le-16000.wav`
 DERIVING_THREADS = 2
 
 

@@ -15,8 +15,8 @@ from isikit.errors import FieldError, Unspeakable
 
 MAX_CHARACTERS: Final = 2_000
 """Of a text whose caller waits for the audio."""
-MAX_CHARACTERS_LATER: Final = 20_000
-"""Of a text whose caller does not (`wait_ms: 0`)."""
+MAX_CHARACTERS_LATER: Final = 5_000
+"""Of a text whose caller does not (`wait_ms: 0`): twenty minutes, which one invocation can still make."""
 
 _NONCHARACTERS: Final = "\ufdd0-\ufdef" + "".join(
     chr(plane * 0x10000 + 0xFFFE) + chr(plane * 0x10000 + 0xFFFF) for plane in range(17)

@@ -6,6 +6,7 @@ English, by that table, speaks both locales.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -112,7 +113,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
 """The voice of a locale where the tenant names none."""
 
 
-def speaking(locale: str, tenants_own: Mapping[str, str]) -> dict[str, Voice]:
+def speaking(locale: str, tenants_own: Mapping[str, str]) -> Mapping[str, Voice]:
     """Every voice that a tenant can ask for in a locale, by name, the default first.
 
     Parameters
@@ -121,8 +122,11 @@ def speaking(locale: str, tenants_own: Mapping[str, str]) -> dict[str, Voice]:
         Default voice by locale, from the tenant's configuration. It is believed: a voice that is not in the table is
         a custom one, and one that is speaks this locale because the operator says so.
     """
-    own = tenants_own.get(locale)
-    default = own or DEFAULTS.get(locale)
+    return _speaking(locale, tenants_own.get(locale) or DEFAULTS.get(locale))
+
+
+@functools.lru_cache(maxsize=1024)
+def _speaking(locale: str, default: str | None) -> Mapping[str, Voice]:
     able = {voice.name: voice for voice in VOICES.values() if locale in voice.locales}
     if default is None:
         return able

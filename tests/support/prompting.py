@@ -122,12 +122,12 @@ class FakeTokens:
 class FakeLater:
     """Takes down what is left for later; `carried_out` does it."""
 
-    asked: list[tuple[Place, Rendition]] = field(default_factory=list)
+    asked: list[tuple[Place, Rendition, float | None]] = field(default_factory=list)
     works: bool = True
 
-    async def make(self, place: Place, rendition: Rendition) -> bool:
+    async def make(self, place: Place, rendition: Rendition, older_than: float | None = None) -> bool:
         """See `Later.make`."""
-        self.asked.append((place, rendition))
+        self.asked.append((place, rendition, older_than))
         return self.works
 
     async def carried_out(self, prompts: Prompts, seconds: float = 10) -> list[bool]:
@@ -136,10 +136,10 @@ class FakeLater:
         return [
             await carry_out(
                 prompts,
-                Make(place.tenant_id, place.slot, place.retention, rendition.filename),
+                Make(place.tenant_id, place.slot, place.retention, rendition.filename, older_than),
                 Deadline.after(seconds),
             )
-            for place, rendition in asked
+            for place, rendition, older_than in asked
         ]
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any, cast
 
 import pytest
 from isikit.audio import wav
-from isikit.errors import SpeechError, SpeechUnavailable, speech_error
+from isikit.errors import ConfigError, SpeechError, SpeechUnavailable, speech_error
 from support.memory_store import StoredObject
-from support.prompting import BASE_URL, OTHER_KEY, Instance, World, tenant_entry
+from support.prompting import API_KEY, BASE_URL, OTHER_KEY, Instance, World, tenant_entry
+
+from functions.prompts.service import assemble
 
 WORDS = {"text": "您好，欢迎致电。"}
 
@@ -293,3 +296,34 @@ async def test_the_call_id_is_passed_back_and_does_not_change_the_id(instance: I
     answer = await instance.post({**WORDS, "call_id": "call-1@pbx"})
     assert answer.headers["x-call-id"] == "call-1@pbx"
     assert answer.json()["id"] == plain["id"]
+
+
+async def test_audio_that_no_answer_could_carry_is_refused_before_it_is_paid(world: World, instance: Instance) -> None:
+    body = {"text": "这是很长的一句话，后面还有。" * 350, "wait_ms": 0, "sample_rate_hz": 24000}
+    answer = await instance.post(body)
+    assert (answer.status, answer.json()["errors"][0]["allowed"]) == (400, {"max_bytes": 31457280})
+    assert (await instance.post({**body, "sample_rate_hz": 8000})).status == 202
+
+
+def test_a_base_url_that_makes_urls_too_long_is_a_mistake_of_the_configuration(world: World) -> None:
+    with pytest.raises(ConfigError) as refused:
+        assemble(
+            base_url="https://" + "a" * 140,
+            stores=world.stores,
+            tenants=cast(Any, None),
+            keys=cast(Any, None),
+            synthesis=cast(Any, None),
+            later=cast(Any, None),
+            owner="x",
+        )
+    assert refused.value.errors[0].field == "ISI_PUBLIC_BASE_URL"
+
+
+async def test_every_url_is_between_64_and_255_characters(world: World, instance: Instance) -> None:
+    longest = "t" * 32
+    world.tenants([tenant_entry(longest, API_KEY), tenant_entry("tt", OTHER_KEY)])
+    for key in (API_KEY, OTHER_KEY):
+        for change in ({}, {"cache": "bypass"}, {"encoding": "mp3", "sample_rate_hz": 8000}):
+            url = (await instance.post({**WORDS, **change}, key=key)).json()["url"]
+            assert 64 <= len(url) <= 255
+            assert (await instance.get(url)).status == 200

@@ -33,6 +33,7 @@ def test_the_event_names_a_recipe_and_holds_no_text() -> None:
             "id": PLACE.slot,
             "retention": "permanent",
             "rendition": "mulaw-8000.ulaw",
+            "older_than": None,
         }
     }
     assert msgspec.json.decode(event_of(PLACE, RENDITION), type=Event).make.id == PLACE.slot
@@ -154,6 +155,21 @@ async def test_bypassed_prompts_can_be_left_for_later_too(world: World, instance
     assert (await instance.get(got["url"])).status == 200
 
 
+async def test_a_refresh_that_nobody_waits_for_is_done_once_however_often_the_event_comes(
+    world: World, instance: Instance
+) -> None:
+    got = (await instance.post(WORDS)).json()
+    old = (await instance.get(got["url"])).body
+    world.pass_time(2)
+    assert (await instance.post({**WORDS, "cache": "refresh", "wait_ms": 0})).status == 202
+    assert (await instance.get(got["url"])).body == old  # until the new one is there
+    world.pass_time(2)
+    world.later.asked *= 3
+    assert await world.later.carried_out(instance.prompts) == [True] * 3
+    assert (await instance.get(got["url"])).body != old
+    assert len(world.speaker.said) == 2
+
+
 @pytest.mark.parametrize(
     "changes", [{"rendition": "x.wav"}, {"id": "../../config"}, {"id": "once/x"}, {"rendition": "mulaw-8000.wav"}]
 )
@@ -174,7 +190,7 @@ async def test_the_handler_makes_what_the_event_names(
 ) -> None:
     got = (await instance.post({**WORDS, "wait_ms": 0})).json()
     monkeypatch.setattr(app, "instance", lambda: instance.prompts)
-    place, rendition = world.later.asked[0]
+    place, rendition, _ = world.later.asked[0]
     assert await app.handler(event_of(place, rendition), EventContext("r", Deadline.after(5))) == {"made": True}
     assert f"{BASE_URL}/{place.rendition_key(rendition)}" == got["url"]
     assert len(world.speaker.said) == 1

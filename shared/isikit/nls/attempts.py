@@ -22,6 +22,14 @@ _FIRST_PAUSE: Final = 0.3
 _LONGEST_PAUSE: Final = 3.0
 
 
+class _Final(Exception):
+    """Carries an error past `retrying`: retryable for another request, not for this one."""
+
+    def __init__(self, error: SpeechTokenRefused) -> None:
+        super().__init__()
+        self.error = error
+
+
 async def with_token(
     call: Callable[[SpeechToken], Awaitable[T]],
     *,
@@ -60,12 +68,14 @@ async def with_token(
             except SpeechTokenRefused as error:
                 tokens.invalidate(token.id)
                 if renewed:
-                    error.retryable = False  # a new token was refused too: it is not the token
-                    raise
+                    raise _Final(error) from error  # a new token was refused too: it is not the token
                 renewed = True
                 logs.event("token.refused", level="warning", operation=operation, code=error.code)
 
-    return await retrying(once, operation=operation, deadline=deadline, budget=budget, attempts=2, sleep=sleep)
+    try:
+        return await retrying(once, operation=operation, deadline=deadline, budget=budget, attempts=2, sleep=sleep)
+    except _Final as final:
+        raise final.error from None
 
 
 async def _patiently(
@@ -84,7 +94,6 @@ async def _patiently(
             # Half of the pause is left to chance, or all who were refused together would come back together.
             pause = random.uniform(longest / 2, longest)  # noqa: S311
             if pause >= deadline.remaining():
-                error.retryable = False
                 raise
             logs.event("call.waited", operation=operation, code=error.code, wait_ms=round(pause * 1000, 1))
             longest = min(2 * longest, _LONGEST_PAUSE)

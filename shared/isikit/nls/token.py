@@ -126,6 +126,8 @@ class PopTokenFetcher:
             raise token_error(0, str(error.get_error_code())) from None
         except (IndexError, ValueError):  # the SDK trips over error bodies that it does not expect
             raise token_error(502, "") from None
+        finally:
+            client.session.close()
 
     def close(self) -> None:
         """Give the threads back."""

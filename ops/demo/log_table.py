@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 SHOWN = ("lease.granted", "synthesis.finished", "prompt.served", "job.finished")
@@ -21,10 +22,10 @@ def events(folder: Path) -> Iterator[dict[str, Any]]:
 
 def table(folder: Path) -> Table:
     """The events that a person wants to see first."""
-    shown = Table(title="What the logs say")
+    shown = Table(title="What the logs say (characters paid and saved)", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("event", "what"):
         shown.add_column(column, no_wrap=True)
-    for column in ("ms", "characters paid", "saved", "audio s"):
+    for column in ("ms", "paid", "saved", "audio s"):
         shown.add_column(column, justify="right", no_wrap=True)
     for event in events(folder):
         if event.get("event") in SHOWN:
@@ -33,7 +34,8 @@ def table(folder: Path) -> Table:
 
 
 def _what(event: dict[str, Any]) -> str:
-    parts = [event.get(name) for name in ("cache", "retention", "rendition", "mode", "state")]
+    names = ("mode", "state") if event["event"] == "job.finished" else ("cache", "retention", "rendition")
+    parts = [event.get(name) for name in names]
     if "expires_in" in event:
         parts.append(f"for {event['expires_in']} s")
     return " ".join(str(part) for part in parts if part)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+import string
 from dataclasses import dataclass, field
 
 from localcloud.clock import Clock
 
 STS_LIFE_SECONDS = 36 * 3600  # what Function Compute injects lives 36 h
+_ALPHABET = string.ascii_letters + string.digits
 TOKEN_LIFE_SECONDS = 24 * 3600  # field measurements say about 24 h; clients must read ExpireTime
 
 
@@ -47,7 +49,8 @@ class Account:
 
     def add_project(self, locale: str = "zh-CN", sample_rate_hz: int = 16000) -> SpeechProject:
         """Create a speech project and return it with a new AppKey (16 characters, as the console makes them)."""
-        project = SpeechProject(secrets.token_urlsafe(24).replace("-", "a").replace("_", "b")[:16], locale, sample_rate_hz)
+        appkey = "".join(secrets.choice(_ALPHABET) for _ in range(16))
+        project = SpeechProject(appkey, locale, sample_rate_hz)
         self.projects[project.appkey] = project
         return project
 

@@ -143,12 +143,12 @@ class Docket:
             await self._append_holding(record, n)
 
     async def conclude(self, generation: int, n: int, verdict: Verdict) -> None:
-        """Write the terminal record. Nothing is written where one stands: an unclear answer had been a yes.
+        """Write the terminal record.
 
         Raises
         ------
         ClaimLost
-            Somebody else took the job over; the verdict does not stand.
+            Somebody else took the job over, or a verdict stands already: an unclear answer may have been a yes.
         """
         async with self._turn:
             await self._append_holding(terminal_record(generation, n, verdict, self._clock()), n)
@@ -156,12 +156,10 @@ class Docket:
     async def give_back(self, generation: int, n: int, reason: str, *, crashed: bool) -> None:
         """End the attempt without a verdict, so that the next need not wait for the end of its claim.
 
-        Nothing is written where the verdict stands after all.
-
         Raises
         ------
         ClaimLost
-            Somebody else took the job over.
+            As `conclude`.
         """
         record: Record = {"type": "ended", "generation": generation, "n": n, "reason": reason, "crashed": crashed}
         async with self._turn:
@@ -175,12 +173,10 @@ class Docket:
         )
 
     async def _append_holding(self, record: Record, n: int) -> None:
-        """Append while attempt `n` has the job, however often somebody else writes meanwhile; not after its verdict."""
-        while (job := self.job) is not None:
-            terminal = job.latest.terminal
-            if terminal is not None and terminal.attempt == n:
-                return
-            if terminal is not None or not job.latest.holds(n):
+        """Append while attempt `n` has the job and no verdict stands, however often somebody else writes meanwhile."""
+        while True:
+            job = self.job
+            if job is None or job.latest.terminal is not None or not job.latest.holds(n):
                 raise ClaimLost
             if await self._append(record):
                 return

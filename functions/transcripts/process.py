@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from isikit.tenants import Tenants
 
 #: How long a claim outlives its process. A delivery that finds a job claimed watches it for this long at most.
-LEASE_SECONDS: Final = 30.0
-RENEW_SECONDS: Final = 10.0
+LEASE_SECONDS: Final = 20.0
+RENEW_SECONDS: Final = 5.0
 WATCH_SECONDS: Final = 2.0
 
 

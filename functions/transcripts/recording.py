@@ -136,11 +136,25 @@ async def _attempt(delivery: Delivery, job: Job, step: Begin) -> None:
     except ClaimLost:
         await docket.read()
     except IsiError as error:
-        logs.failure("job.attempt_failed", error, level="warning", job_id=docket.id, attempt=step.n)
-        if step.n < MAX_ATTEMPTS:
-            await docket.give_back(generation, step.n, error.code, crashed=isinstance(error, attempts.Crashed))
-            raise
-        await docket.conclude(generation, step.n, Verdict("failed", error.code, error.advice))
+        await _give_up(delivery, generation, step, error)
+
+
+async def _give_up(delivery: Delivery, generation: int, step: Begin, error: IsiError) -> None:
+    """Give the job back for another attempt and raise; or, where there is none, make the error the verdict.
+
+    Neither where a verdict stands after all, or somebody else has the job: then there is nothing to give back.
+    """
+    docket = delivery.docket
+    logs.failure("job.attempt_failed", error, level="warning", job_id=docket.id, attempt=step.n)
+    try:
+        if step.n >= MAX_ATTEMPTS:
+            await docket.conclude(generation, step.n, Verdict("failed", error.code, error.advice))
+            return
+        await docket.give_back(generation, step.n, error.code, crashed=isinstance(error, attempts.Crashed))
+    except ClaimLost:
+        await docket.read()
+    else:
+        raise error
 
 
 async def _publish(delivery: Delivery, job: Job) -> None:

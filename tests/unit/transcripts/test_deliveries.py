@@ -11,6 +11,8 @@ from isikit.errors import AudioError, DeadlineExceeded, SpeechUnavailable, Stora
 from unit.transcripts.scene import Scene, decode_wav, mono, never, speech, until
 from unit.transcripts.tripwire import Killed
 
+from functions.transcripts.process import LEASE_SECONDS, WATCH_SECONDS
+
 KEY = "in/acme/a.wav"
 CALL = mono(speech(1000))
 
@@ -90,7 +92,7 @@ async def test_an_attempt_that_died_is_taken_over_once_its_claim_is_past() -> No
     died_at = scene.clock.now()
     await scene.deliver(event)
     assert scene.types(KEY, CALL) == ["received", "attempt", "attempt", "terminal", "published"]
-    assert 30 <= scene.clock.now() - died_at < 34
+    assert LEASE_SECONDS <= scene.clock.now() - died_at <= LEASE_SECONDS + WATCH_SECONDS
 
 
 async def test_the_third_crash_of_the_process_quarantines_without_reading_again() -> None:
@@ -233,7 +235,7 @@ async def test_work_whose_claim_was_lost_is_stopped_and_its_verdict_does_not_sta
     async def freeze() -> None:
         """Stand still past the end of the claim; meanwhile another delivery does the work."""
         scene.recognise.before = None
-        scene.clock.move(31)
+        scene.clock.move(LEASE_SECONDS + 1)
         await scene.deliver(event, request_id="1-other")
         thawed.set()
         try:
@@ -280,3 +282,17 @@ async def test_a_renewal_that_fails_stops_nothing() -> None:
     scene.renewal, scene.recognise.before = lambda: asyncio.sleep(0), wait_for_a_renewal
     await asyncio.wait_for(scene.deliver(event), 30)
     assert scene.types(KEY, CALL)[-2:] == ["terminal", "published"]
+
+
+async def test_a_verdict_that_stands_though_nobody_said_so_is_published_at_once() -> None:
+    scene = Scene()
+    event = scene.upload(KEY, CALL)
+
+    async def lose_the_answers_to_the_verdict() -> None:
+        scene.state.fail("append", times=4, when="after", key="jobs/")
+        scene.state.fail("tail", times=4, key="jobs/")
+
+    scene.recognise.before = lose_the_answers_to_the_verdict
+    answer = await scene.deliver(event)
+    assert answer["jobs"][0]["outcome"] == "ended"
+    assert scene.types(KEY, CALL) == ["received", "attempt", "terminal", "published"]

@@ -9,7 +9,7 @@ from typing import Literal
 
 from isikit import logs
 from isikit.audio import wav
-from isikit.errors import AudioError, IsiError
+from isikit.errors import AudioError, Gone, IsiError
 from isikit.host.context import Deadline
 from isikit.journal import Journal
 from isikit.objects import ObjectStore
@@ -39,6 +39,13 @@ class NotReady(IsiError):
     advice = "Try again after Retry-After."
     retryable = True
     retry_after = 2
+
+
+class DayOver(Gone):
+    """A prompt of a day, after that day."""
+
+    title = "This prompt's day is over"
+    advice = "Ask for the prompt again."
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from isikit import logs
-from isikit.errors import Gone, IsiError, MethodNotAllowed, NotFound, RequestError
+from isikit.errors import IsiError, MethodNotAllowed, NotFound, RequestError
 from isikit.host import context
 from isikit.host.responses import problem_response
 from starlette.datastructures import Headers
@@ -26,7 +26,7 @@ from functions.prompts import conditional
 from functions.prompts.asking import ended
 from functions.prompts.conditional import NotModified, Part, Representation, Unsatisfiable
 from functions.prompts.ids import ID, ONCE
-from functions.prompts.maker import NotReady
+from functions.prompts.maker import DayOver, NotReady
 from functions.prompts.prompt import Place, retention_of
 from functions.prompts.remaking import remake
 from functions.prompts.rendition import RENDITIONS, Rendition
@@ -86,7 +86,7 @@ async def _answer(prompts: Prompts, request: Request) -> Response:
     if look.intact is not None:
         return _respond(request.method, request.headers, look.intact, rendition)
     if look.stored is not None:
-        raise Gone
+        raise DayOver
     found = await _remade(prompts, place, rendition, may_speak=request.method == "GET")
     return _respond(request.method, request.headers, found, rendition)
 
@@ -104,6 +104,7 @@ def _named(path: str) -> tuple[Place, Rendition]:
 async def _remade(prompts: Prompts, place: Place, rendition: Rendition, *, may_speak: bool) -> Stored:
     """Audio that is missing or damaged, made again within five seconds; what takes longer is left for later."""
     deadline = context.current().deadline
+    context.update(tenant_id=place.tenant_id)
     work = asyncio.ensure_future(remake(prompts, place, rendition, deadline, may_speak=may_speak))
     try:
         await asyncio.wait((work,), timeout=deadline.sooner(WAIT_SECONDS).remaining())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from isikit import logs
-from isikit.errors import Gone, NotFound, RequestError
+from isikit.errors import NotFound, RequestError
+from isikit.host import context
 from isikit.host.context import Deadline
 
 from functions.prompts.ids import ID, ONCE
 from functions.prompts.later import Make
-from functions.prompts.maker import Job, Made
+from functions.prompts.maker import DayOver, Job, Made
 from functions.prompts.prompt import Place
 from functions.prompts.recipe import expires_at
 from functions.prompts.rendition import RENDITIONS, Rendition
@@ -32,7 +33,7 @@ async def remake(
     ------
     NotFound
         There is no recipe, or its tenant is gone.
-    Gone
+    DayOver
         Its day is over.
     NotReady
         It would have to be spoken, and may not be.
@@ -43,7 +44,7 @@ async def remake(
         raise NotFound
     ends_at = expires_at(place, recipe.made_at)
     if ends_at is not None and ends_at <= recipe.now:
-        raise Gone
+        raise DayOver
     return await prompts.maker.make(
         Job(
             place=place,
@@ -75,6 +76,7 @@ async def carry_out(prompts: Prompts, make: Make, deadline: Deadline) -> bool:
     if rendition is None or not (ID.fullmatch(make.id) or ONCE.fullmatch(make.id)):
         raise RequestError("The event names no prompt.")
     place = Place(make.tenant, make.retention, make.id)
+    context.update(tenant_id=make.tenant)
     look = await prompts.cache.find(place.rendition_key(rendition))
     found = look.intact
     replaces = found is not None and make.older_than is not None and found.last_modified <= make.older_than
@@ -82,7 +84,7 @@ async def carry_out(prompts: Prompts, make: Make, deadline: Deadline) -> bool:
         return True
     try:
         made = await remake(prompts, place, rendition, deadline, replaces=replaces)
-    except (NotFound, Gone) as error:
+    except (NotFound, DayOver) as error:
         logs.event("prompt.dropped", prompt_id=place.slot, reason=error.code, retention=place.retention)
         return False
     logs.event(

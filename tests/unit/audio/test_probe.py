@@ -145,7 +145,7 @@ async def test_too_little_memory_is_a_crash() -> None:
 
 async def test_the_processor_limit_ends_the_child() -> None:
     endless = wav.write(random.Random(1).randbytes(120_000_000), 44100, 2)
-    error = await refusal(endless, limits=Limits(cpu_seconds=1))
+    error = await refusal(endless, limits=Limits(cpu_seconds=1, wall_seconds=60))
     assert (error.code, "processor time" in error.detail) == ("audio.crashed", True)
 
 

@@ -10,7 +10,8 @@ _RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 def encode(pcm: bytes, rate_hz: int, bitrate_kbps: int = 48) -> bytes:
     """Mono s16le to an MP3 file of constant bit rate, without tags.
 
-    The file plays 94 to 178 ms longer than the samples: MP3 counts in frames, and encoder and decoder add their delay.
+    MP3 counts in frames, and encoder and decoder add their delay. The file's first frame says how much (LAME's tag):
+    FFmpeg gives back exactly the samples, players that do not read it play 94 to 178 ms more.
 
     Parameters
     ----------

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -79,7 +80,7 @@ class Gateway:
         self._prefix = urlsplit(base_url).path.rstrip("/")
         self._calls = Calls(name, concurrency)
         self._lock = threading.Lock()
-        self._idle: list[tuple[float, urllib3.HTTPConnectionPool]] = []
+        self._idle: list[tuple[float, _Line]] = []
         self._closed = False
 
     async def post(
@@ -109,34 +110,56 @@ class Gateway:
         self._calls.close()
         with self._lock:
             idle, self._idle, self._closed = self._idle, [], True
-        for _, pool in idle:
-            pool.close()
+        for _, line in idle:
+            line.pool.close()
 
     @contextlib.contextmanager
-    def connection(self) -> Iterator[urllib3.HTTPConnectionPool]:
-        """A pool of one connection: the one used last, if it was used lately, else a new one."""
-        from urllib3 import connection_from_url
-
+    def line(self) -> Iterator[_Line]:
+        """The connection used last, if it was used lately, else a new one. After an error it is closed."""
         now = time.time()  # wall time: it goes on while an instance is frozen
         with self._lock:
-            fresh = [(used, pool) for used, pool in self._idle if abs(now - used) <= IDLE_SECONDS]
-            stale = [pool for used, pool in self._idle if abs(now - used) > IDLE_SECONDS]
-            pool = fresh.pop()[1] if fresh else None
+            fresh = [(used, line) for used, line in self._idle if abs(now - used) <= IDLE_SECONDS]
+            stale = [line for used, line in self._idle if abs(now - used) > IDLE_SECONDS]
+            line = fresh.pop()[1] if fresh else None
             self._idle = fresh
         for old in stale:
-            old.close()
-        if pool is None:
-            pool = connection_from_url(self._base_url, maxsize=1)
+            old.pool.close()
+        if line is None:
+            line = _Line(self._base_url)
         try:
-            yield pool
+            yield line
         except BaseException:
-            pool.close()
+            line.pool.close()
             raise
         with self._lock:
             if not self._closed:
-                self._idle.append((time.time(), pool))
+                self._idle.append((time.time(), line))
                 return
-        pool.close()
+        line.pool.close()
+
+
+class _Line:
+    """A urllib3 pool of one connection that can be cut off from another thread at any time."""
+
+    def __init__(self, base_url: str) -> None:
+        from urllib3 import connection_from_url
+
+        self.pool = connection_from_url(base_url, maxsize=1)
+        self._connection: Any = None
+        make: Callable[..., Any] = self.pool.ConnectionCls
+
+        def make_and_remember(**options: Any) -> Any:
+            self._connection = make(**options)
+            return self._connection
+
+        self.pool.ConnectionCls = make_and_remember  # type: ignore[assignment]
+
+    def cut(self) -> None:
+        """Wake whoever waits for this connection. While it is being made, the connect timeout does."""
+        raw = getattr(self._connection, "sock", None)
+        if raw is not None:
+            with contextlib.suppress(OSError, ValueError):
+                socket.socket.shutdown(raw, socket.SHUT_RDWR)  # not ssl's own: it would pull TLS from under a reader
 
 
 class _Request:
@@ -149,6 +172,7 @@ class _Request:
         self._path, self._body = path, body
         self._headers = {"Accept-Encoding": "identity", **headers}
         self._deadline, self._most_bytes = deadline, most_bytes
+        self._line: _Line | None = None
         self._response: urllib3.BaseHTTPResponse | None = None
         self._gone = False
 
@@ -156,17 +180,21 @@ class _Request:
         from urllib3 import exceptions
 
         try:
-            with self._gateway.connection() as pool:
-                return self._exchange(pool)
+            with self._gateway.line() as self._line:
+                return self._exchange(self._line.pool)
         except (exceptions.NewConnectionError, exceptions.ConnectTimeoutError, exceptions.SSLError) as error:
             raise away("nls.unreachable", "No connection to the speech service.") from error
         except exceptions.HTTPError as error:
             raise away("nls.connection_lost", "The connection broke before the answer was whole.") from error
+        finally:
+            self._line = self._response = None  # what is free again may not be cut any more
 
     def _exchange(self, pool: urllib3.HTTPConnectionPool) -> Answer:
         from urllib3 import Timeout
 
         seconds = max(self._deadline.remaining(), 0.05)
+        if self._gone:
+            raise away("nls.connection_lost", "Nobody waits for the answer any more.")
         response = pool.urlopen(
             "POST",
             self._path,
@@ -179,9 +207,6 @@ class _Request:
             decode_content=False,
         )
         self._response = response
-        if self._gone:
-            response.close()
-            raise away("nls.connection_lost", "Nobody waits for the answer any more.")
         body = bytearray()
         for part in response.stream(_CHUNK, decode_content=False):
             body += part
@@ -197,11 +222,14 @@ class _Request:
         return Answer(response.status, media_type, bytes(body))
 
     def cut(self) -> None:
-        """End the wait for more of the body. Before the first byte the read timeout does the same."""
+        """End the wait for the answer: nobody is there to take it."""
         self._gone = True
-        if self._response is not None:
+        line, response = self._line, self._response
+        if line is not None:
+            line.cut()
+        if response is not None:  # it has taken the socket over when the service closes after the answer
             with contextlib.suppress(OSError, ValueError, RuntimeError):
-                self._response.shutdown()
+                response.shutdown()
 
 
 def away(code: str, detail: str) -> SpeechError:

@@ -6,21 +6,17 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 from isikit.errors import SpeechAudioRefused
-from isikit.nls.attempts import with_token
 from isikit.nls.gateway import Gateway
-from isikit.retry import RetryBudget
 
 if TYPE_CHECKING:
     from isikit.config import Settings
     from isikit.host.context import Deadline
-    from isikit.nls.token import SpeechToken, TokenSource
+    from isikit.nls.token import SpeechToken
 
 MAX_MS: Final = 60_000
 PATH: Final = "/stream/v1/asr"
 _MOST_BYTES: Final = 1024 * 1024
 _SUCCESS: Final = 20000000
-
-_budget = RetryBudget()
 
 
 class Recogniser:
@@ -33,7 +29,7 @@ class Recogniser:
         self._gateway = Gateway(settings.nls_rest, settings.nls_concurrency, "speech-asr")
 
     async def recognise(self, pcm: bytes, rate_hz: int, appkey: str, token: SpeechToken, deadline: Deadline) -> str:
-        """The text of mono s16le samples; tries once.
+        """The text of mono s16le samples; tries once: how patient a job is, it knows itself.
 
         Returns
         -------
@@ -68,23 +64,3 @@ class Recogniser:
     async def close(self) -> None:
         """Close kept connections."""
         await self._gateway.close()
-
-
-async def recognise_with_retry(
-    recogniser: Recogniser,
-    pcm: bytes,
-    rate_hz: int,
-    appkey: str,
-    tokens: TokenSource,
-    deadline: Deadline,
-    *,
-    budget: RetryBudget | None = None,
-) -> str:
-    """Recognise with the retry rules of `isikit.nls.synthesis.speak_with_retry`."""
-    return await with_token(
-        lambda token: recogniser.recognise(pcm, rate_hz, appkey, token, deadline),
-        operation="nls.recognition",
-        tokens=tokens,
-        deadline=deadline,
-        budget=budget or _budget,
-    )

@@ -1,6 +1,6 @@
 """Synthesis by the official WebSocket SDK (alibabacloud-nls-python-sdk 1.0.2), unmodified and never believed.
 
-What was measured of it, and what follows (`docs/facts`, the SDK's defects):
+What was measured of it, and what follows (`docs/facts/speech-service.md`):
 
 - `start()` returns normally after a 403, a refused connection, a dropped socket and a TaskFailed. So only its callbacks
   count: success is `on_completed`, no `on_error`, and audio that passes the proof.
@@ -9,6 +9,8 @@ What was measured of it, and what follows (`docs/facts`, the SDK's defects):
 - It waits 10 s for a connection whatever it is told, and when the server answers later it still sends the text, which
   is billed. It never sets a socket timeout, and after a TaskFailed it never closes. So its socket gets a timeout, and
   is cut off from outside when we are done with it; its thread is waited for.
+- After the server's close frame it never closes its socket either, and a socket closed under its `select` blocks its
+  thread for 10 s. So the socket is shut down first, and closed when the thread has ended.
 - An exception in a callback tears the connection down in silence. So callbacks only collect.
 - An object serves one synthesis only.
 """
@@ -208,7 +210,8 @@ class _Task:
             return False
         self._core()._NlsCore__ws.keep_running = False
         with contextlib.suppress(OSError, ValueError):
-            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the SDK's thread; closing alone would not
+            # Wakes the SDK's thread; closing alone would not, and ssl's own shutdown would pull TLS from under it.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         return True
 
     def _remember_socket(self) -> None:

@@ -9,7 +9,6 @@ from typing import cast
 import pytest
 from contract.nls.conftest import CHINESE, Service
 from isikit.config import Settings
-from isikit.credentials import Credentials
 from isikit.errors import (
     DeadlineExceeded,
     IsiError,
@@ -20,9 +19,8 @@ from isikit.errors import (
     SpeechUnavailable,
 )
 from isikit.host.context import Deadline
-from isikit.nls.recognition import Recogniser, recognise_with_retry
-from isikit.nls.token import SpeechToken, TokenSource
-from isikit.retry import RetryBudget
+from isikit.nls.recognition import Recogniser
+from isikit.nls.token import SpeechToken
 
 
 @pytest.fixture
@@ -87,17 +85,3 @@ async def test_bad_tokens_and_appkeys_are_told_apart(service: Service, recognise
     with pytest.raises(SpeechError) as caught:
         await recogniser.recognise(pcm, 16000, "nobodysappkey000", service.token(), Deadline.after(10))
     assert caught.value.code == "nls.appkey_unknown"
-
-
-async def test_a_failure_is_tried_once_more(service: Service, recogniser: Recogniser) -> None:
-    class Issuer:
-        async def fetch(self, deadline: Deadline) -> SpeechToken:
-            return service.token()
-
-    tokens = TokenSource(cast(Settings, SimpleNamespace()), Credentials({}), fetcher=Issuer())
-    pcm = await spoken(service, CHINESE, 16000)
-    service.faults.arm(operation="nls.asr.rest", action="drop")
-    text = await recognise_with_retry(
-        recogniser, pcm, 16000, service.project.appkey, tokens, Deadline.after(10), budget=RetryBudget()
-    )
-    assert text == CHINESE

@@ -187,6 +187,19 @@ async def test_a_caller_who_goes_leaves_nothing(service: Service, speaker: Speak
         await task
 
 
+async def test_callers_who_go_give_their_places_back(service: Service, transport: str) -> None:
+    speaker = service.speaker(transport, concurrency=1)
+    for action in ("never_complete", "delay"):
+        begun = service.count(f"nls.tts.{_wire(transport)}")
+        service.faults.arm(operation=f"nls.tts.{_wire(transport)}", action=action, seconds=30)
+        task = asyncio.create_task(speaker.speak(service.utterance(), service.token(), Deadline.after(60)))
+        await until(lambda begun=begun: service.count(f"nls.tts.{_wire(transport)}") > begun, "it never began")  # type: ignore[misc]
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await speaker.speak(service.utterance(), service.token(), Deadline.after(3))
+
+
 async def test_no_place_in_time_is_overloaded_and_costs_nothing(service: Service, transport: str) -> None:
     speaker = service.speaker(transport, concurrency=1)
     service.faults.arm(operation=f"nls.tts.{_wire(transport)}", action="delay", seconds=1.5)

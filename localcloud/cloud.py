@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -89,8 +88,7 @@ class Cloud:
         self._idle_seconds = idle_seconds
         self._sockets: dict[str, socket.socket] = {}
         self._function_ports: dict[str, int] = {}
-        self._runners: list[web.AppRunner] = []
-        self._closing: list[Callable[[], Awaitable[object] | object]] = []
+        self._started = contextlib.AsyncExitStack()
 
     async def start(self) -> Endpoints:
         """Start everything and write `out/run/endpoints.json`; what has started is stopped again if something fails.
@@ -112,17 +110,17 @@ class Cloud:
 
     async def _start(self) -> Endpoints:
         self.workspace.claim()
-        self._closing.append(self.workspace.release)
+        self._started.callback(self.workspace.release)
         if self._fresh:
             self.workspace.empty()
         self._sockets = bind_all(self._port_base)
         self._function_ports = {name: self._sockets[name].getsockname()[1] for name in FUNCTIONS}
-        self._closing.append(lambda: close_all(self._sockets))
+        self._started.callback(close_all, self._sockets)
         log = Log(self.workspace.logs / "localcloud.jsonl")
-        self._closing.append(log.close)
+        self._started.callback(log.close)
         engine: Engine = make(self._engine_name)
-        self._closing.append(engine.close)
-        self._closing.append(self.guardian.close)
+        self._started.push_async_callback(engine.close)
+        self._started.callback(self.guardian.close)
         fc = self.fc = FunctionCompute(
             self.workspace.out / "fc",
             self.account,
@@ -135,34 +133,29 @@ class Cloud:
             freeze=self._freeze,
             idle_seconds=self._idle_seconds,
         )
-        self._closing.append(fc.close)
         store = await asyncio.to_thread(oss.FileStore, self.workspace.out / "oss", self.clock)
         endpoints = self._endpoints()
         routes = {name: f"http://{HOST}:{port}" for name, port in endpoints.function_ports.items()}
-        apps = {
-            "oss": oss.make_app(store, self.account, self.faults, self.clock, fc.object_created),
-            "nls": nls.make_app(self.account, engine, self.faults, self.clock),
-            "pop": pop.make_app(self.account, self.faults, self.clock),
-            "sls": sls.make_app(self.faults),
-            "fc": fc.control_app(),
-            "admin": admin.make_app(self.faults, self.clock, fc),
-            "gateway": gateway.make_app(routes),
-        }
-        for name, app in apps.items():
-            await self._serve(name, app)
+        # Stopped in the reverse order: first the doors, then the functions, then what functions call while they stop.
+        await self._serve(
+            oss=oss.make_app(store, self.account, self.faults, self.clock, fc.object_created),
+            nls=nls.make_app(self.account, engine, self.faults, self.clock),
+            pop=pop.make_app(self.account, self.faults, self.clock),
+            sls=sls.make_app(self.faults),
+        )
+        self._started.push_async_callback(fc.close)
+        await self._serve(
+            fc=fc.control_app(),
+            admin=admin.make_app(self.faults, self.clock, fc),
+            gateway=gateway.make_app(routes),
+        )
         write_whole(self.workspace.endpoints, asdict(endpoints))
         log.event("localcloud.started", engine=self._engine_name, account_id=self.account.account_id)
         return endpoints
 
     async def close(self) -> None:
         """Stop everything in the reverse order of its start. May be called twice."""
-        runners, self._runners = self._runners, []
-        await asyncio.gather(*(runner.cleanup() for runner in reversed(runners)), return_exceptions=True)
-        while self._closing:
-            with contextlib.suppress(OSError):
-                result = self._closing.pop()()
-                if isinstance(result, Awaitable):
-                    await result
+        await self._started.aclose()
 
     def kill(self) -> None:
         """End every function instance at once; for a shutdown that cannot wait."""
@@ -189,18 +182,26 @@ class Cloud:
             function_ports=self._function_ports,
         )
 
-    async def _serve(self, name: str, app: web.Application) -> None:
-        runner = web.AppRunner(
-            app,
-            access_log=None,
-            handler_cancellation=name == "gateway",  # a client that goes away is felt by the function
-            shutdown_timeout=_SHUTDOWN_SECONDS,
-            max_line_size=HEADER_LINE_LIMIT_BYTES,
-            max_field_size=HEADER_LINE_LIMIT_BYTES,
-        )
-        await runner.setup()
-        self._runners.append(runner)
-        await web.SockSite(runner, self._sockets[name], backlog=1024).start()
+    async def _serve(self, **apps: web.Application) -> None:
+        """Serve applications on their sockets; they are stopped together."""
+        runners: list[web.AppRunner] = []
+
+        async def clean_up() -> None:
+            await asyncio.gather(*(runner.cleanup() for runner in runners))
+
+        self._started.push_async_callback(clean_up)
+        for name, app in apps.items():
+            runner = web.AppRunner(
+                app,
+                access_log=None,
+                handler_cancellation=name == "gateway",  # a client that goes away is felt by the function
+                shutdown_timeout=_SHUTDOWN_SECONDS,
+                max_line_size=HEADER_LINE_LIMIT_BYTES,
+                max_field_size=HEADER_LINE_LIMIT_BYTES,
+            )
+            await runner.setup()
+            runners.append(runner)
+            await web.SockSite(runner, self._sockets[name], backlog=1024).start()
 
     def _function_socket(self, function_name: str) -> socket.socket | None:
         """The socket kept for `speech-tts-dev` and the like; `None` (any port) when another trigger listens on it."""

@@ -35,7 +35,7 @@ class Workspace:
         InUse
             Somebody holds it.
         """
-        self.run.mkdir(parents=True, exist_ok=True)
+        self.run.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is in there holds keys
         self.logs.mkdir(parents=True, exist_ok=True)
         lock = os.open(self.run / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:

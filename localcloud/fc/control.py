@@ -15,6 +15,7 @@ from localcloud.account import Account
 from localcloud.fc.errors import FcError, invalid, response
 from localcloud.fc.request_ids import new_request_id
 from localcloud.fc.signature import Nonces, verify
+from localcloud.fc.trouble import suffer
 
 VERSION = "2023-03-30"
 BODY_LIMIT_BYTES = 100 * 1024 * 1024  # "zip as base64 via API or SDK: 100 MB, the whole body"
@@ -166,20 +167,14 @@ def make_app(
         )
         operation, names = _route(request.method, path)
         fault = begin_fault(f"fc.{operation}", names[0] if names else "")
-        if fault is not None and fault.action == "error" and fault.when == "before":
-            raise FcError(
-                fault.status, fault.code or "InternalServerError", "an internal error has occurred. Please retry."
-            )
+        if fault is not None and fault.when == "before":
+            await suffer(fault, request)
         if operation not in operations:
             raise FcError(501, "NotImplemented", f"localcloud does not implement {operation}")
         call = Call(request_id, tuple(map(unquote, names)), dict(request.query), request.headers, body)
         answer = await operations[operation](call)
-        if fault is not None and fault.action in ("error", "drop"):
-            if fault.action == "drop" and request.transport is not None:
-                request.transport.abort()
-            raise FcError(
-                fault.status, fault.code or "InternalServerError", "an internal error has occurred. Please retry."
-            )
+        if fault is not None and fault.when == "after":
+            await suffer(fault, request)
         return _render(answer, request_id)
 
     app = web.Application(client_max_size=BODY_LIMIT_BYTES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,6 +95,17 @@ class Fleet:
         """The function has a new state: what runs the old one takes no more requests."""
         if (spec.name, spec.version) in self._pools:
             self.pool(spec)
+
+    def rescale(self, function: str, wanted: Mapping[FunctionSpec, int], in_use: Set[str]) -> None:
+        """Set minimum instances of a function's states; what no qualifier names any more need not stay warm."""
+        minimum = {spec.version: count for spec, count in wanted.items()}
+        for spec in wanted:
+            self.pool(spec)
+        for (name, version), pool in list(self._pools.items()):
+            if name == function:
+                pool.set_minimum(minimum.get(version, 0))
+                if version not in in_use:
+                    pool.reclaim(0.0)
 
     def drop(self, function: str) -> None:
         """The function is deleted."""

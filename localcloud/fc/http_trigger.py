@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import time
 from collections.abc import AsyncIterator
@@ -24,6 +25,7 @@ from localcloud.fc.invoke import UNHANDLED, Outcome
 from localcloud.fc.model import FunctionSpec, Trigger
 from localcloud.fc.request_ids import new_request_id
 from localcloud.fc.signature import Nonces, verify
+from localcloud.fc.trouble import suffer
 from localcloud.relay import relay
 
 HEADERS_LIMIT_BYTES = 8 * 1024
@@ -69,7 +71,7 @@ class HttpListener:
     async def _answer(self, request: web.Request, request_id: str, origin: str) -> web.StreamResponse:
         fault: Fault | None = self.begin_fault("fc.http", f"{self.function} {request.path}")
         if fault is not None and fault.when == "before":
-            await _suffer(fault, request)
+            await suffer(fault, request)
         headers = self._check(request)
         if request.method == "OPTIONS" and "OPTIONS" not in self.trigger.config["methods"]:
             return cors.preflight(request, self.trigger.config["methods"], self.trigger.config.get("corsConfig"))
@@ -77,15 +79,13 @@ class HttpListener:
             raise FcError(
                 405, "MethodNotAllowed", f"the HTTP trigger of '{self.function}' does not list {request.method}"
             )
-        await self._authenticate(request)
+        body = await self._authenticate(request)
         spec = self.functions.resolve(self.function, self.trigger.qualifier)
         invocation = Invocation(request_id, self.trigger.qualifier, 0, request.remote or "127.0.0.1")
         if request.headers.get("x-fc-invocation-type", "Sync") == "Async":
-            return await self._accept(request, headers, invocation)
-        answer = await self._forward(request, spec, headers, invocation, origin)
-        if fault is not None and fault.when == "after":
-            await _suffer(fault, request)
-        return answer
+            return await self._accept(request, body, headers, invocation)
+        unanswered = fault if fault is not None and fault.when == "after" else None
+        return await self._forward(request, body, spec, headers, invocation, origin, unanswered)
 
     def _check(self, request: web.Request) -> CIMultiDict[str]:
         """The limits of the page web-functions: 400 InvalidArgument beyond any of them."""
@@ -103,25 +103,30 @@ class HttpListener:
             raise invalid("x-fc-invocation-type is Sync or Async")
         return from_client(request.headers)
 
-    async def _authenticate(self, request: web.Request) -> None:
+    async def _authenticate(self, request: web.Request) -> Body:
+        """Check the signature where the trigger wants one, which takes the whole body; otherwise leave it unread."""
         if self.trigger.config.get("disableURLInternet"):
             raise FcError(403, "AccessDenied", "access through the public URL is disabled")
-        if self.trigger.config["authType"] == "function":
-            path, _, query = request.raw_path.partition("?")
-            body = await request.read()
-            verify(
-                self.account,
-                self.nonces,
-                method=request.method,
-                raw_path=path,
-                raw_query=query,
-                headers=request.headers,
-                body=body,
-            )
+        if self.trigger.config["authType"] != "function":
+            return await Body.of(request, SYNC_LIMIT_BYTES)
+        path, _, query = request.raw_path.partition("?")
+        data = await _read(request, SYNC_LIMIT_BYTES)
+        verify(
+            self.account,
+            self.nonces,
+            method=request.method,
+            raw_path=path,
+            raw_query=query,
+            headers=request.headers,
+            body=data,
+        )
+        return Body(data if request.body_exists else None)
 
-    async def _accept(self, request: web.Request, headers: CIMultiDict[str], invocation: Invocation) -> web.Response:
+    async def _accept(
+        self, request: web.Request, given: Body, headers: CIMultiDict[str], invocation: Invocation
+    ) -> web.Response:
         """Queue the request: 202 now, the function later; what it answers then is not for the client."""
-        body = await _read(request, ASYNC_LIMIT_BYTES)
+        body = await given.read(ASYNC_LIMIT_BYTES)
         method, target = request.method, request.raw_path
         headers.popall("Content-Length", None)
 
@@ -148,12 +153,13 @@ class HttpListener:
     async def _forward(
         self,
         request: web.Request,
+        body: Body,
         spec: FunctionSpec,
         headers: CIMultiDict[str],
         invocation: Invocation,
         origin: str,
+        unanswered: Fault | None,
     ) -> web.StreamResponse:
-        body = await Body.of(request, SYNC_LIMIT_BYTES)
         if body.buffered:
             headers.popall("Content-Length", None)
         async with self.fleet.pool(spec).instance() as instance:
@@ -161,7 +167,10 @@ class HttpListener:
             headers.update(self.fleet.control_headers(spec, invocation, "/http-invoke"))
             try:
                 with time_limit(instance):
-                    async with instance.call(request.method, request.raw_path, headers, body.data) as answer:
+                    async with instance.call(request.method, request.raw_path, headers, body.sent()) as answer:
+                        if unanswered is not None:
+                            await answer.read()  # the function has done its work; its answer gets lost
+                            await suffer(unanswered, request)
                         return await relay(request, answer, self._response_headers(answer, invocation, origin))
             except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
                 if request.transport is None or request.transport.is_closing():
@@ -188,20 +197,6 @@ class HttpListener:
         return headers
 
 
-async def _suffer(fault: Fault, request: web.Request) -> None:
-    """Let a fault strike: `delay`, `drop` or `error`."""
-    if fault.action == "delay":
-        await asyncio.sleep(fault.seconds)
-    elif fault.action == "drop":
-        if request.transport is not None:
-            request.transport.abort()
-        raise asyncio.CancelledError
-    else:
-        raise FcError(
-            fault.status, fault.code or "InternalServerError", "an internal error has occurred. Please retry."
-        )
-
-
 class Body:
     """A request's body: small ones read whole, so that an idempotent call can be repeated; others streamed."""
 
@@ -224,6 +219,24 @@ class Body:
         body = cls(None)
         body.data = body._stream(request, limit)
         return body
+
+    def sent(self) -> Any:
+        """What to give to the client session; bytes in a file, or aiohttp warns of large ones."""
+        return io.BytesIO(self.data) if isinstance(self.data, bytes) else self.data
+
+    async def read(self, limit: int) -> bytes:
+        """All of it; `FcError` 400 beyond `limit` bytes."""
+        data = bytearray()
+        if isinstance(self.data, bytes):
+            data += self.data
+        elif self.data is not None:
+            async for chunk in self.data:
+                data += chunk
+                if len(data) > limit:
+                    break
+        if len(data) > limit:
+            raise invalid(f"the request body is larger than {limit} bytes")
+        return bytes(data)
 
     async def _stream(self, request: web.Request, limit: int) -> AsyncIterator[bytes]:
         size = 0

@@ -23,6 +23,7 @@ from localcloud.fc.output import LogFile, Output
 from localcloud.fc.request_ids import new_instance_id
 
 START_LIMIT_SECONDS = 120  # "ready within 120 s"
+PRE_STOP_LIMIT_SECONDS = 2.0  # the cloud gives the hook up to 90 s; Ctrl-C should not
 TERM_GRACE_SECONDS = 3.0
 _DEATH_SECONDS = 0.2
 _PROBE_SECONDS = 0.02  # the cloud probes every periodSeconds; a laptop need not wait for it
@@ -120,7 +121,7 @@ class Instance:
             self.state = READY
 
     async def _wait_until_ready(self, child: Child, port: int) -> None:
-        deadline = self.started_at + START_LIMIT_SECONDS
+        deadline = time.monotonic() + START_LIMIT_SECONDS
         check = self.spec.health_check
         if check is not None and check.initial_delay_seconds:
             await asyncio.wait([child.exited], timeout=check.initial_delay_seconds)
@@ -221,13 +222,13 @@ class Instance:
             self.killed_for = reason
 
     async def stop(self) -> None:
-        """Thaw, run the pre-stop hook when the function has one, then SIGTERM, then SIGKILL after 3 s."""
+        """Thaw, run the pre-stop hook if the function has one (at most 2 s), SIGTERM, and after 3 s SIGKILL."""
         if self.state == GONE or self.child is None:
             return
         self.state = STOPPING
         self.thaw()
         if self.started.done() and self.spec.pre_stop_seconds and not self.killed_for:
-            timeout = min(float(self.spec.pre_stop_seconds), TERM_GRACE_SECONDS)
+            timeout = min(float(self.spec.pre_stop_seconds), PRE_STOP_LIMIT_SECONDS)
             headers = {"x-fc-control-path": "/pre-stop", "x-fc-function-name": self.spec.name}
             with contextlib.suppress(aiohttp.ClientError, asyncio.TimeoutError, OSError):
                 await asyncio.wait_for(self.ask("GET", "/pre-stop", headers), timeout)

@@ -25,7 +25,7 @@ class HealthCheck:
     success_threshold: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FunctionSpec:
     """One immutable state of a function: LATEST at some revision, or a published version.
 

@@ -140,7 +140,9 @@ class Operations:
     async def update_alias(self, call: Call) -> dict[str, Any]:
         given = call.json()
         check_keys(given, _ALIAS_FIELDS - {"aliasName"}, "UpdateAlias")
-        return self._registry.put_alias(call.names[0], call.names[1], given, create=False)
+        alias = self._registry.put_alias(call.names[0], call.names[1], given, create=False)
+        self._service.rescale(call.names[0])
+        return alias
 
     async def get_alias(self, call: Call) -> dict[str, Any]:
         return self._alias(call)
@@ -152,7 +154,12 @@ class Operations:
 
     async def delete_alias(self, call: Call) -> None:
         self._alias(call)
-        del self._registry.function(call.names[0]).aliases[call.names[1]]
+        function = self._registry.function(call.names[0])
+        if any(trigger.qualifier == call.names[1] for trigger in function.triggers.values()):
+            raise FcError(409, "AliasInUse", f"alias '{call.names[1]}' has triggers")
+        del function.aliases[call.names[1]]
+        function.scaling_configs.pop(call.names[1], None)
+        self._service.rescale(call.names[0])
 
     def _alias(self, call: Call) -> dict[str, Any]:
         name, alias = call.names
@@ -288,9 +295,9 @@ class Operations:
         if given.get("enableOnDemandScaling") is False:
             raise not_built("scaling configuration with enableOnDemandScaling: false")
         _check_range(given, "minInstances", 0, 100)
-        spec = self._registry.resolve(call.names[0], qualifier)
+        self._registry.resolve(call.names[0], qualifier)
         self._registry.function(call.names[0]).scaling_configs[qualifier] = given
-        self._service.fleet.pool(spec).set_minimum(given.get("minInstances", 0))
+        self._service.rescale(call.names[0])
         return await self.get_scaling_config(call)
 
     async def get_scaling_config(self, call: Call) -> dict[str, Any]:
@@ -303,10 +310,8 @@ class Operations:
         }
 
     async def delete_scaling_config(self, call: Call) -> None:
-        qualifier = call.query.get("qualifier") or LATEST
-        spec = self._registry.resolve(call.names[0], qualifier)
-        self._registry.function(call.names[0]).scaling_configs.pop(qualifier, None)
-        self._service.fleet.pool(spec).set_minimum(0)
+        self._registry.function(call.names[0]).scaling_configs.pop(call.query.get("qualifier") or LATEST, None)
+        self._service.rescale(call.names[0])
 
     def _config(self, call: Call, kind: str, code: str, what: str) -> dict[str, Any]:
         name, qualifier = call.names[0], call.query.get("qualifier") or LATEST

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -24,7 +25,7 @@ from localcloud.fc.headers import Invocation
 from localcloud.fc.http_trigger import HttpListener
 from localcloud.fc.instance import Instance
 from localcloud.fc.invoke import Outcome, invoke_event
-from localcloud.fc.model import Trigger
+from localcloud.fc.model import LATEST, FunctionSpec, Trigger
 from localcloud.fc.operations import Operations
 from localcloud.fc.registry import Registry
 from localcloud.fc.request_ids import new_request_id
@@ -133,6 +134,17 @@ class FunctionCompute:
             return await invoke_event(self.fleet, self.registry.resolve(function, qualifier), event, invocation)
 
         self.queue.submit(function, qualifier, run, request_id, task_id)
+
+    def rescale(self, name: str) -> None:
+        """Bring minimum instances in line with the scaling configurations and with where the aliases point."""
+        function = self.registry.function(name)
+        wanted: Counter[FunctionSpec] = Counter()
+        for qualifier, config in function.scaling_configs.items():
+            wanted[self.registry.resolve(name, qualifier)] += config.get("minInstances") or 0
+        in_use = {LATEST}
+        for alias in function.aliases.values():
+            in_use |= {alias["versionId"], *(alias.get("additionalVersionWeight") or {})}
+        self.fleet.rescale(name, wanted, in_use)
 
     def instances(self) -> list[Instance]:
         """Every instance there is."""

@@ -10,7 +10,7 @@ import threading
 import time
 import urllib.parse
 
-STATE = {"beats": 0, "in_flight": 0, "most": 0, "pid": os.getpid()}
+STATE = {"answered": 0, "beats": 0, "in_flight": 0, "most": 0, "pid": os.getpid()}
 LOCK = threading.Lock()
 
 
@@ -59,6 +59,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         finally:
             with LOCK:
                 STATE["in_flight"] -= 1
+                STATE["answered"] += 1
 
     def event(self, body):
         retry = int(self.headers.get("x-fc-retry-count") or 0)

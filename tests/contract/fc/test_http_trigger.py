@@ -211,6 +211,20 @@ async def test_a_trigger_with_auth_type_function_wants_a_signature(lab: Any) -> 
         assert (answer.status, (await answer.json())["code"]) == (400, "MissingRequiredHeader")
 
 
+async def test_a_signed_request_passes_a_trigger_with_auth_type_function(lab: Any) -> None:
+    await lab.create_function()
+    url = await lab.create_http_trigger(authType="function")
+    body = b"signed"
+    headers = lab.signed("POST", url, "/a%20b?x=1&y=%2F", body)
+    async with lab.http.post(URL(url + "/a%20b?x=1&y=%2F", encoded=True), data=body, headers=headers) as answer:
+        assert (answer.status, (await answer.json())["body"]) == (200, "signed")
+    async with lab.http.post(URL(url + "/a%20b?x=1&y=%2F", encoded=True), data=body, headers=headers) as answer:
+        assert (answer.status, (await answer.json())["code"]) == (400, "SignatureNonceUsed")
+    headers = lab.signed("POST", url, "/other", body)
+    async with lab.http.post(url + "/a", data=body, headers=headers) as answer:
+        assert (answer.status, (await answer.json())["code"]) == (403, "SignatureNotMatch")
+
+
 async def test_the_public_url_can_be_switched_off(lab: Any) -> None:
     await lab.create_function()
     url = await lab.create_http_trigger(disableURLInternet=True)
@@ -227,6 +241,14 @@ async def test_a_fault_strikes_before_the_function_or_after_it(lab: Any) -> None
     with pytest.raises(aiohttp.ClientError):
         await lab.http.post(url)
     assert await lab.get(url)
+
+
+async def test_an_answer_can_get_lost_after_the_function_has_done_its_work(lab: Any) -> None:
+    url = await lab.create(instance_concurrency=2)
+    lab.faults.arm(operation="fc.http", when="after", action="drop")
+    with pytest.raises(aiohttp.ClientError):
+        await lab.http.post(url + "/count")
+    assert (await lab.get(url + "/state"))["answered"] == 1
 
 
 async def test_a_client_that_goes_away_does_not_end_an_instance_that_serves_others(lab: Any) -> None:

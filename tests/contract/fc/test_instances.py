@@ -275,6 +275,22 @@ async def test_minimum_instances_are_there_before_the_first_request_and_stay(lab
     await lab.eventually(lambda: lab.fc.instances() and lab.fc.instances()[0].frozen)
 
 
+async def test_minimum_instances_follow_the_alias_and_the_old_version_is_let_go(lab: Any) -> None:
+    await lab.create_function()
+    publish = lab.models.PublishFunctionVersionRequest(body=lab.models.PublishVersionInput())
+    for _ in range(2):
+        await lab.call("publish_function_version", "probe", publish)
+    alias = lab.models.CreateAliasInput(alias_name="live", version_id="1")
+    await lab.call("create_alias", "probe", lab.models.CreateAliasRequest(body=alias))
+    scaling = lab.models.PutScalingConfigInput(min_instances=1)
+    request = lab.models.PutScalingConfigRequest(body=scaling, qualifier="live")
+    await lab.call("put_scaling_config", "probe", request)
+    await lab.eventually(lambda: [i.spec.version for i in lab.fc.instances() if i.frozen] == ["1"])
+    change = lab.models.UpdateAliasInput(version_id="2")
+    await lab.call("update_alias", "probe", "live", lab.models.UpdateAliasRequest(body=change))
+    await lab.eventually(lambda: [i.spec.version for i in lab.fc.instances() if i.frozen] == ["2"])
+
+
 async def test_the_initializer_runs_once_before_the_first_request(lab: Any) -> None:
     hooks = lab.models.InstanceLifecycleConfig(initializer=lab.models.LifecycleHook(handler="initialize", timeout=5))
     url = await lab.create(instance_lifecycle_config=hooks)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -12,39 +11,15 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from localcloud.account import Account
-from localcloud.fc.errors import FcError, invalid, response
+from localcloud.fc.call import Answer, Call
+from localcloud.fc.errors import FcError, response
+from localcloud.fc.operations import Operation
 from localcloud.fc.request_ids import new_request_id
 from localcloud.fc.signature import Nonces, verify
 from localcloud.fc.trouble import suffer
 
 VERSION = "2023-03-30"
 BODY_LIMIT_BYTES = 100 * 1024 * 1024  # "zip as base64 via API or SDK: 100 MB, the whole body"
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One authenticated API call. `names` are the decoded parts of the path, in order."""
-
-    request_id: str
-    names: tuple[str, ...]
-    query: dict[str, str]
-    headers: Any
-    body: bytes
-
-    def json(self) -> dict[str, Any]:
-        """The body as a JSON object; fields that are null are left out."""
-        try:
-            given = json.loads(self.body or b"{}")
-        except ValueError as error:
-            raise invalid("the request body is not JSON") from error
-        if not isinstance(given, dict):
-            raise invalid("the request body is not a JSON object")
-        return {name: value for name, value in given.items() if value is not None}
-
-
-# An operation answers a JSON object (200), `None` (204) or a response of its own.
-Answer = dict[str, Any] | web.Response | None
-Operation = Callable[[Call], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +112,7 @@ ROUTES = [
 
 
 def make_app(
-    account: Account, nonces: Nonces, operations: dict[str, Operation], begin_fault: Callable[[str, str], Any]
+    account: Account, nonces: Nonces, operations: Mapping[str, Operation], begin_fault: Callable[[str, str], Any]
 ) -> web.Application:
     """The control plane. Operations that are not in `operations` are 501 `NotImplemented`."""
 

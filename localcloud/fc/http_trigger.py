@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +16,7 @@ from localcloud.account import Account
 from localcloud.faults import Fault
 from localcloud.fc import cors
 from localcloud.fc.async_queue import AsyncQueue
+from localcloud.fc.body import Body
 from localcloud.fc.errors import FcError, invalid, not_built, response
 from localcloud.fc.fleet import Fleet, failure, time_limit
 from localcloud.fc.headers import Invocation, from_client, from_function, total_bytes
@@ -32,7 +31,6 @@ HEADERS_LIMIT_BYTES = 8 * 1024
 TARGET_LIMIT_BYTES = 4 * 1024
 SYNC_LIMIT_BYTES = 32 * 1024 * 1024
 ASYNC_LIMIT_BYTES = 128 * 1024
-_BUFFERED_BYTES = 1024 * 1024  # what is smaller is read before it is sent, so that an idempotent call can be repeated
 METHODS = ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS")
 
 
@@ -107,10 +105,11 @@ class HttpListener:
         """Check the signature where the trigger wants one, which takes the whole body; otherwise leave it unread."""
         if self.trigger.config.get("disableURLInternet"):
             raise FcError(403, "AccessDenied", "access through the public URL is disabled")
+        body = await Body.of(request, SYNC_LIMIT_BYTES)
         if self.trigger.config["authType"] != "function":
-            return await Body.of(request, SYNC_LIMIT_BYTES)
+            return body
         path, _, query = request.raw_path.partition("?")
-        data = await _read(request, SYNC_LIMIT_BYTES)
+        data = await body.read(SYNC_LIMIT_BYTES)
         verify(
             self.account,
             self.nonces,
@@ -195,63 +194,3 @@ class HttpListener:
         if origin:
             cors.apply(headers, origin, self.trigger.config.get("corsConfig"))
         return headers
-
-
-class Body:
-    """A request's body: small ones read whole, so that an idempotent call can be repeated; others streamed."""
-
-    def __init__(self, data: bytes | AsyncIterator[bytes] | None) -> None:
-        self.data = data
-        self.too_large = False
-
-    @property
-    def buffered(self) -> bool:
-        """Whether all of it is here."""
-        return self.data is None or isinstance(self.data, bytes)
-
-    @classmethod
-    async def of(cls, request: web.Request, limit: int) -> Body:
-        """The body of `request`; beyond `limit` bytes the stream ends in an error and `too_large` is set."""
-        if not request.body_exists:
-            return cls(None)
-        if request.content_length is not None and request.content_length <= _BUFFERED_BYTES:
-            return cls(await request.read())
-        body = cls(None)
-        body.data = body._stream(request, limit)
-        return body
-
-    def sent(self) -> Any:
-        """What to give to the client session; bytes in a file, or aiohttp warns of large ones."""
-        return io.BytesIO(self.data) if isinstance(self.data, bytes) else self.data
-
-    async def read(self, limit: int) -> bytes:
-        """All of it; `FcError` 400 beyond `limit` bytes."""
-        data = bytearray()
-        if isinstance(self.data, bytes):
-            data += self.data
-        elif self.data is not None:
-            async for chunk in self.data:
-                data += chunk
-                if len(data) > limit:
-                    break
-        if len(data) > limit:
-            raise invalid(f"the request body is larger than {limit} bytes")
-        return bytes(data)
-
-    async def _stream(self, request: web.Request, limit: int) -> AsyncIterator[bytes]:
-        size = 0
-        async for chunk in request.content.iter_any():
-            size += len(chunk)
-            if size > limit:
-                self.too_large = True
-                raise OverflowError(f"more than {limit} bytes")
-            yield chunk
-
-
-async def _read(request: web.Request, limit: int) -> bytes:
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            raise invalid(f"the request body is larger than {limit} bytes")
-    return bytes(body)

@@ -26,7 +26,7 @@ from localcloud.fc.http_trigger import HttpListener
 from localcloud.fc.instance import Instance
 from localcloud.fc.invoke import Outcome, invoke_event
 from localcloud.fc.model import LATEST, FunctionSpec, Trigger
-from localcloud.fc.operations import Operations
+from localcloud.fc.operations import operations
 from localcloud.fc.registry import Registry
 from localcloud.fc.request_ids import new_request_id
 from localcloud.fc.signature import Nonces
@@ -92,8 +92,8 @@ class FunctionCompute:
 
     def control_app(self) -> web.Application:
         """The OpenAPI 2023-03-30."""
-        operations = Operations(self, self._platform)
-        return control.make_app(self._platform.account, self._nonces, operations.table(), self._platform.faults.begin)
+        platform = self._platform
+        return control.make_app(platform.account, self._nonces, operations(self, platform), platform.faults.begin)
 
     def object_created(self, event: dict[str, Any]) -> None:
         """Invoke the functions whose OSS triggers take `event` (native OSS format). Safe to call from any thread."""

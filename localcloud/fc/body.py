@@ -1,0 +1,64 @@
+"""The body of a request on its way to a function."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+from typing import Any
+
+from aiohttp import web
+
+from localcloud.fc.errors import invalid
+
+_BUFFERED_BYTES = 1024 * 1024
+
+
+class Body:
+    """A request's body: small ones read whole, so that an idempotent call can be repeated; others streamed."""
+
+    def __init__(self, data: bytes | AsyncIterator[bytes] | None) -> None:
+        self.data = data
+        self.too_large = False
+
+    @property
+    def buffered(self) -> bool:
+        """Whether all of it is here."""
+        return self.data is None or isinstance(self.data, bytes)
+
+    @classmethod
+    async def of(cls, request: web.Request, limit: int) -> Body:
+        """The body of `request`; beyond `limit` bytes the stream raises `FcError` and `too_large` is set."""
+        if not request.body_exists:
+            return cls(None)
+        if request.content_length is not None and request.content_length <= _BUFFERED_BYTES:
+            return cls(await request.read())
+        body = cls(None)
+        body.data = body._stream(request, limit)
+        return body
+
+    def sent(self) -> Any:
+        """What to give to the client session; bytes in a file, or aiohttp warns of large ones."""
+        return io.BytesIO(self.data) if isinstance(self.data, bytes) else self.data
+
+    async def read(self, limit: int) -> bytes:
+        """All of it; `FcError` 400 beyond `limit` bytes."""
+        data = bytearray()
+        if isinstance(self.data, bytes):
+            data += self.data
+        elif self.data is not None:
+            async for chunk in self.data:
+                data += chunk
+                if len(data) > limit:
+                    break
+        if len(data) > limit:
+            raise invalid(f"the request body is larger than {limit} bytes")
+        return bytes(data)
+
+    async def _stream(self, request: web.Request, limit: int) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in request.content.iter_any():
+            size += len(chunk)
+            if size > limit:
+                self.too_large = True
+                raise invalid(f"the request body is larger than {limit} bytes")
+            yield chunk

@@ -1,0 +1,58 @@
+"""What families of operations share."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from localcloud.fc import archive
+from localcloud.fc.call import Answer, Call
+from localcloud.fc.errors import invalid, not_built
+from localcloud.fc.fleet import Platform
+from localcloud.fc.rules import positive_limit
+
+if TYPE_CHECKING:
+    from localcloud.fc.service import FunctionCompute
+
+Operation = Callable[[Call], Awaitable[Answer]]
+
+
+class Family:
+    """Operations that belong together. A method is named like its operation: `CreateFunction` is `create_function`."""
+
+    def __init__(self, service: FunctionCompute, platform: Platform) -> None:
+        self._service = service
+        self._registry = service.registry
+        self._platform = platform
+
+    def table(self) -> dict[str, Operation]:
+        """Operation name -> method, for all public methods of the family."""
+        names = [name for name in vars(type(self)) if not name.startswith("_")]
+        return {"".join(part.capitalize() for part in name.split("_")): getattr(self, name) for name in names}
+
+    async def _package(self, code: Any, *, required: bool) -> archive.Package | None:
+        if not code:
+            if required:
+                raise invalid("code is required")
+            return None
+        if code.get("ossBucketName") or code.get("ossObjectName"):
+            raise not_built("code from OSS; send zipFile")
+        if not isinstance(code.get("zipFile"), str):
+            raise invalid("code.zipFile is required")
+        return await self._platform.in_thread(
+            archive.store, self._platform.root, code["zipFile"], code.get("checksum") or ""
+        )
+
+
+def page_of(call: Call, names: Iterable[str]) -> tuple[list[str], dict[str, str]]:
+    """One page of names: `limit`, `prefix`, and `nextToken`, which is the first name of the next page."""
+    prefix, start = call.query.get("prefix", ""), call.query.get("nextToken", "")
+    wanted = sorted(name for name in names if name.startswith(prefix) and name >= start)
+    limit = positive_limit(call.query.get("limit", ""))
+    return wanted[:limit], ({"nextToken": wanted[limit]} if wanted[limit:] else {})
+
+
+def check_range(given: dict[str, Any], name: str, low: int, high: int) -> None:
+    value = given.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high):
+        raise invalid(f"{name} is {low} to {high}")

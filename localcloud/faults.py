@@ -79,12 +79,32 @@ class Faults:
         self._armed: list[Fault] = []
         self._counts: Counter[str] = Counter()
 
-    def begin(self, operation: str, subject: str = "") -> Fault | None:
-        """Count a call and return the fault that strikes it, if any."""
+    def begin(
+        self,
+        operation: str,
+        subject: str | None = "",
+        *,
+        only: Callable[[Fault], bool] | None = None,
+        counted: bool = True,
+    ) -> Fault | None:
+        """Count a call and return the fault that strikes it, if any.
+
+        Parameters
+        ----------
+        subject
+            What a fault's `subject` is looked for in; `None` when it is not known yet, so that every fault fits.
+        only
+            Says which faults belong to this moment of a call that has several (a handshake, then a task); the others
+            neither see it nor strike it.
+        counted
+            False for a moment that is not a call of its own.
+        """
         with self._lock:
-            self._counts[operation] += 1
+            if counted:
+                self._counts[operation] += 1
             for fault in self._armed:
-                if fault.operation == operation and fault.subject in subject and fault.strikes():
+                fits = fault.operation == operation and (subject is None or fault.subject in subject)
+                if fits and (only is None or only(fault)) and fault.strikes():
                     return fault
         return None
 

@@ -2,8 +2,8 @@
 
 Known to be kinder or different: `SentenceEnd.time` is the audio processed when the silence was long enough;
 intermediate results come when a sentence is complete, as growing parts of it; punctuation, number and hot-word
-switches are taken and change nothing. What is not built (subtitles, words, flowing synthesis, flash and asynchronous
-REST) is refused.
+switches are taken and change nothing. What is not built (subtitles, words, flowing synthesis, asynchronous REST) is
+refused. docs/localcloud/nls.md lists every rule with its source and its test.
 """
 
 from __future__ import annotations

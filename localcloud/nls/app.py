@@ -8,29 +8,29 @@ from localcloud.account import Account
 from localcloud.clock import Clock
 from localcloud.engines import Engine
 from localcloud.faults import Faults
-from localcloud.nls import rest, websocket
+from localcloud.nls import flash, rest, websocket
 from localcloud.nls.gateway import GATEWAY, Gateway
 from localcloud.nls.quotas import Limits
-
-LARGEST_BODY = 16 * 1024 * 1024
 
 
 def make_app(
     account: Account, engine: Engine, faults: Faults, clock: Clock, *, limits: Limits | None = None
 ) -> web.Application:
-    """The speech service of one account: `/ws/v1`, `/stream/v1/tts`, `/stream/v1/asr`.
+    """The speech service of one account: `/ws/v1`, `/stream/v1/tts`, `/stream/v1/asr`, `/stream/v1/FlashRecognizer`.
 
     Parameters
     ----------
     limits
         Quotas and timers; a commercial account's defaults when left out. Changeable later: `app[GATEWAY].limits`.
     """
-    app = web.Application(client_max_size=LARGEST_BODY)
+    app = web.Application()
     app[GATEWAY] = Gateway(account, engine, faults, clock, limits or Limits())
     app.router.add_get("/ws/v1", websocket.handle, allow_head=False)
     app.router.add_get("/stream/v1/tts", rest.refusing(rest.tts), allow_head=False)
     app.router.add_post("/stream/v1/tts", rest.refusing(rest.tts))
     app.router.add_post("/stream/v1/asr", rest.refusing(rest.asr))
+    app.router.add_post("/stream/v1/FlashRecognizer", rest.refusing(flash.flash))
+    app.router.add_get("/stream/v1/FlashRecognizer", rest.refusing(flash.flash), allow_head=False)  # the Java sample's
     app.router.add_route("*", "/{path:.*}", rest.refusing(rest.no_such_path))
     app.on_response_prepare.append(_service_headers)
     app.on_shutdown.append(_close)

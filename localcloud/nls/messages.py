@@ -35,7 +35,7 @@ def task_id_of(text: str) -> str:
     """The task id of a message however broken, so that its TaskFailed can be told; zeros when there is none."""
     try:
         task_id = json.loads(text)["header"]["task_id"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return NO_TASK
     return task_id if isinstance(task_id, str) and _ID.fullmatch(task_id) else NO_TASK
 
@@ -51,7 +51,7 @@ def parse(text: str) -> Directive:
     """
     try:
         message = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refusal(MESSAGE_INVALID) from error
     header = message.get("header") if isinstance(message, dict) else None
     if not isinstance(header, dict):

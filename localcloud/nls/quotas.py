@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from localcloud.faults import Faults
 from localcloud.nls.status import TOO_MANY_REQUESTS, Refusal
 
-TTS, LONG_TTS, SENTENCE, REALTIME = "tts", "long_tts", "sentence_asr", "realtime_asr"
+TTS, LONG_TTS, SENTENCE, REALTIME, FLASH = "tts", "long_tts", "sentence_asr", "realtime_asr", "flash"
+DEFAULT_CONCURRENCY = {TTS: 200, LONG_TTS: 100, SENTENCE: 200, REALTIME: 200, FLASH: 10}
 
 
 @dataclass(slots=True)
@@ -20,16 +21,26 @@ class Limits:
     Attributes
     ----------
     concurrency
-        Tasks at once per service (`tts`, `long_tts`, `sentence_asr`, `realtime_asr`).
+        Tasks at once per service (`tts`, `long_tts`, `sentence_asr`, `realtime_asr`, `flash`).
     idle_seconds
         Without client data for so long, by the account's clock, a WebSocket task fails.
     pace_slack_seconds
         How far real-time audio may run ahead of the clock. The official C++ client never holds more than 10 s.
+    client_seconds
+        For how long a client may send nothing of its body, or read nothing of its answer (assumed).
+    flash_bytes, flash_audio_ms
+        The largest file of flash recognition: 100 MB, 2 h.
+    flash_seconds
+        Within which flash recognition must be done, or it is 40000004.
     """
 
-    concurrency: dict[str, int] = field(default_factory=lambda: {TTS: 200, LONG_TTS: 100, SENTENCE: 200, REALTIME: 200})
+    concurrency: dict[str, int] = field(default_factory=DEFAULT_CONCURRENCY.copy)
     idle_seconds: float = 10.0
     pace_slack_seconds: float = 5.0
+    client_seconds: float = 30.0
+    flash_bytes: int = 100 * 1024 * 1024
+    flash_audio_ms: int = 2 * 3600 * 1000
+    flash_seconds: float = 50.0
 
 
 class Quotas:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from localcloud.faults import Fault
 from localcloud.nls import recognition, trouble
 from localcloud.nls.containers import wav_data_offset
 from localcloud.nls.messages import Directive
 from localcloud.nls.quotas import SENTENCE
 from localcloud.nls.segmenter import Begin, Segmenter
 from localcloud.nls.status import TOO_LONG_SPEECH, Refusal, not_built
-from localcloud.nls.task import Task, begin
+from localcloud.nls.task import Task
 
 if TYPE_CHECKING:
     from localcloud.nls.websocket import Conversation
@@ -28,14 +27,13 @@ class RecogniserTask(Task):
     def __init__(self, conversation: Conversation, directive: Directive) -> None:
         super().__init__(conversation, directive)
         self._audio = bytearray()
-        self._fault: Fault | None = None
         self._wish: recognition.Wish
         self._detector: Segmenter | None = None
         self._over = False
 
     async def start(self) -> None:
         """See `Task.start`."""
-        self._fault = begin(self, "nls.asr.ws", self.directive.appkey)
+        self.begin("nls.asr.ws", self.directive.appkey)
         project = self.gateway.project(self.directive.appkey)
         self._wish = recognition.read_wish(self.directive.payload, project, recognition.SENTENCE_ONLY)
         if self._wish.voice_detection:
@@ -43,7 +41,7 @@ class RecogniserTask(Task):
                 raise not_built(f"enable_voice_detection for {self._wish.format}")
             self._detector = Segmenter(self._wish.rate_hz, self._wish.end_silence_ms)
         self.take_place(SENTENCE)
-        await trouble.pause(self._fault)
+        await trouble.pause(self.fault)
         self.waits_for_audio_since = self.gateway.clock.now()
         await self.tell("RecognitionStarted")
 
@@ -55,7 +53,7 @@ class RecogniserTask(Task):
             await super().audio_received(data)
         self.waits_for_audio_since = self.gateway.clock.now()
         self._audio += data
-        fault = self._fault
+        fault = self.fault
         if fault is not None and fault.action == "drop_after_bytes" and len(self._audio) >= int(fault.value or 0):
             raise trouble.Dropped(goodbye=fault.code == "close")
         if self._wish.format == "wav":
@@ -80,10 +78,10 @@ class RecogniserTask(Task):
         return not detector.begun and detector.processed_ms >= self._wish.start_silence_ms
 
     async def _complete(self) -> None:
-        if trouble.is_action(self._fault, "never_complete"):
+        if trouble.is_action(self.fault, "never_complete"):
             await self.wait_for_ever()
-        if self._fault is not None and self._fault.action == "task_failed_after_audio":
-            raise trouble.refusal(self._fault)
+        if self.fault is not None and self.fault.action == "task_failed_after_audio":
+            raise trouble.refusal(self.fault)
         if not self._audio:
             heard = recognition.Heard("", 0)
             await asyncio.sleep(0)
@@ -91,8 +89,8 @@ class RecogniserTask(Task):
             heard = await recognition.recognise(
                 self._wish, bytes(self._audio), self.gateway.engine, self.gateway.faults
             )
-        trouble.strike(self._fault, "after")
-        result = "" if trouble.is_action(self._fault, "complete_without_audio") else heard.text
+        trouble.strike(self.fault, "after")
+        result = "" if trouble.is_action(self.fault, "complete_without_audio") else heard.text
         if self._wish.intermediate:
             for part in recognition.growing(result):
                 await self.tell("RecognitionResultChanged", {"result": part, "duration": heard.duration_ms})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +16,7 @@ from aiohttp import web
 from localcloud.nls import recognition, synthesis, trouble
 from localcloud.nls.gateway import GATEWAY, Gateway
 from localcloud.nls.messages import new_id
+from localcloud.nls.patience import body_of, reading_client
 from localcloud.nls.quotas import SENTENCE, TTS
 from localcloud.nls.status import (
     CLIENT_ERROR,
@@ -27,6 +28,8 @@ from localcloud.nls.status import (
     not_built,
 )
 
+LARGEST_BODY_BYTES = 16 * 1024 * 1024  # of a sentence or a text; the service's own limit is not documented
+UNREAD = (408, 413)  # the rest of the body was not read: the connection cannot be used again
 Answer = Callable[[web.Request, str], Awaitable[web.StreamResponse]]
 
 
@@ -38,7 +41,10 @@ def refusing(handler: Answer) -> Callable[[web.Request], Awaitable[web.StreamRes
         try:
             return await handler(request, task_id)
         except Refusal as refusal:
-            return _json(task_id, refusal.status, refusal.text, "", refusal.http)
+            response = answer_json(task_id, refusal.status, refusal.text, refusal.http, {"result": ""})
+            if refusal.http in UNREAD:
+                response.force_close()
+            return response
         except trouble.Dropped as dropped:
             trouble.cut(request, dropped)
             raise asyncio.CancelledError from None
@@ -75,13 +81,13 @@ async def tts(request: web.Request, task_id: str) -> web.StreamResponse:
         await response.prepare(request)
         try:
             if first:
-                await response.write(first)
+                await _write(request, response, first)
             async for chunk in chunks:
-                await response.write(chunk)
+                await _write(request, response, chunk)
         except Refusal:
             raise trouble.Dropped(flush=True) from None  # the status line is gone: all that is left is to break off
         if trouble.is_action(fault, "never_complete"):
-            await _until_gone(request, gateway)
+            await until_gone(request, gateway)
         await response.write_eof()
         return response
 
@@ -100,7 +106,7 @@ async def asr(request: web.Request, task_id: str) -> web.StreamResponse:
     if wish.voice_detection:
         raise not_built("enable_voice_detection over REST")
     with gateway.quotas.slot(SENTENCE):
-        body = await request.read()
+        body = await body_of(request, limit_bytes=LARGEST_BODY_BYTES, seconds=gateway.limits.client_seconds)
         if not body:
             raise Refusal(TASK_STATE, NOT_WORKING)
         await trouble.pause(fault)
@@ -109,22 +115,28 @@ async def asr(request: web.Request, task_id: str) -> web.StreamResponse:
         if trouble.is_action(fault, "task_failed_after_audio") and fault is not None:
             raise trouble.refusal(fault)
         if trouble.is_action(fault, "never_complete"):
-            await _until_gone(request, gateway)
+            await until_gone(request, gateway)
         if trouble.is_action(fault, "complete_without_audio"):
-            return _json(task_id, SUCCESS, "SUCCESS", "", 200)
-        return _json(task_id, SUCCESS, "SUCCESS", result.text, 200)
+            return answer_json(task_id, SUCCESS, "SUCCESS", 200, {"result": ""})
+        return answer_json(task_id, SUCCESS, "SUCCESS", 200, {"result": result.text})
 
 
 async def _tts_values(request: web.Request) -> dict[str, Any]:
     if request.method == "GET":
         return dict(request.query)
     try:
-        values = json.loads(await request.read())
-    except ValueError as error:
+        seconds = request.app[GATEWAY].limits.client_seconds
+        values = json.loads(await body_of(request, limit_bytes=LARGEST_BODY_BYTES, seconds=seconds))
+    except (ValueError, RecursionError) as error:
         raise Refusal(CLIENT_ERROR) from error
     if not isinstance(values, dict):
         raise Refusal(CLIENT_ERROR)
     return values
+
+
+async def _write(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
+    with reading_client(request, request.app[GATEWAY].limits.client_seconds):
+        await response.write(data)
 
 
 async def _first(chunks: Any) -> bytes:
@@ -135,7 +147,7 @@ async def _first(chunks: Any) -> bytes:
         return b""
 
 
-async def _until_gone(request: web.Request, gateway: Gateway) -> None:
+async def until_gone(request: web.Request, gateway: Gateway) -> None:
     """Hold the answer open until the client gives up or the service stops."""
     while request.transport is not None and not request.transport.is_closing():
         with suppress(asyncio.TimeoutError):
@@ -143,8 +155,13 @@ async def _until_gone(request: web.Request, gateway: Gateway) -> None:
             return
 
 
-def _json(task_id: str, status: int, message: str, result: str, http: int) -> web.Response:
-    document: Mapping[str, Any] = {"task_id": task_id, "result": result, "status": status, "message": message}
+def answer_json(task_id: str, status: int, message: str, http: int, result: dict[str, Any]) -> web.Response:
+    """The service's JSON; `result` stands where its documents show it: `flash_result` last, `result` after the id."""
+    document: dict[str, Any] = {"task_id": task_id}
+    if "result" in result:
+        document |= result
+    document |= {"status": status, "message": message}
+    document |= result
     return web.Response(
         status=http,
         text=json.dumps(document, ensure_ascii=False, separators=(",", ":")),

@@ -23,18 +23,20 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """A sentence ended; `time_ms` is the audio processed so far."""
+    """A sentence ended; `time_ms` is the audio processed so far, `speech_end_ms` where its last loud frame ended."""
 
     index: int
     begin_ms: int
     time_ms: int
     pcm: bytes
+    speech_end_ms: int = 0
 
 
 class Segmenter:
-    """Cuts a stream of signed 16-bit mono samples where it is silent for `silence_ms`."""
+    """Cuts a stream of signed 16-bit mono samples where it is silent for `silence_ms`, or at `longest_ms`."""
 
-    def __init__(self, rate_hz: int, silence_ms: int = 800) -> None:
+    def __init__(self, rate_hz: int, silence_ms: int = 800, longest_ms: int = LONGEST_MS) -> None:
+        self._longest_ms = longest_ms
         self._frame_bytes = rate_hz * FRAME_MS // 1000 * 2
         self._silence_frames = silence_ms // FRAME_MS
         self._rest = b""
@@ -88,11 +90,11 @@ class Segmenter:
             return [Begin(self._index, self._begin_ms)]
         self._sentence.append(frame)
         self._quiet = 0 if loud else self._quiet + 1
-        if self._quiet >= self._silence_frames or len(self._sentence) * FRAME_MS >= LONGEST_MS:
+        if self._quiet >= self._silence_frames or len(self._sentence) * FRAME_MS >= self._longest_ms:
             return [self._end()]
         return []
 
     def _end(self) -> End:
         pcm = b"".join(self._sentence or [])
         self._sentence, self._onset = None, 0
-        return End(self._index, self._begin_ms, self.processed_ms, pcm)
+        return End(self._index, self._begin_ms, self.processed_ms, pcm, self.processed_ms - self._quiet * FRAME_MS)

@@ -35,6 +35,7 @@ class Task:
         self.conversation = conversation
         self.gateway = conversation.gateway
         self.directive = directive
+        self.fault: Fault | None = None
         self.at_work = False
         self.waits_for_audio_since: float | None = None
         self._held = ExitStack()
@@ -76,6 +77,11 @@ class Task:
             with suppress(asyncio.CancelledError):
                 await work
 
+    def begin(self, operation: str, subject: str) -> None:
+        """Count the Start directive and note the fault that strikes it; `error` and `drop` before it are raised."""
+        self.fault = trouble.begin(self.gateway.faults, operation, subject)
+        trouble.strike(self.fault, "before")
+
     def take_place(self, service: str) -> None:
         """Hold a place of the quota until the end, or raise 40000005."""
         self._held.enter_context(self.gateway.quotas.slot(service))
@@ -93,7 +99,7 @@ class Task:
 
     async def tell(self, name: str, payload: dict[str, object] | None = None) -> None:
         """Send an event of this task."""
-        await self.conversation.send_event(self.directive, name, payload)
+        await self.conversation.send_event(self.directive, name, payload, self.fault)
 
     async def wait_for_ever(self) -> None:
         """What `never_complete` does: nothing, until the client leaves or the service stops."""
@@ -116,10 +122,3 @@ class Task:
     async def _quietly(self, last_words: Coroutine[Any, Any, None]) -> None:
         with suppress(ConnectionResetError):
             await last_words
-
-
-def begin(task: Task, operation: str, subject: str) -> Fault | None:
-    """The fault that strikes a Start directive; `error` and `drop` before it takes effect are raised."""
-    fault = trouble.begin(task.gateway.faults, operation, subject)
-    trouble.strike(fault, "before")
-    return fault

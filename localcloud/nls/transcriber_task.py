@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from localcloud.faults import Fault
 from localcloud.nls import recognition, trouble
 from localcloud.nls.containers import wav_data_offset
 from localcloud.nls.messages import Directive, new_id
 from localcloud.nls.quotas import REALTIME
 from localcloud.nls.segmenter import Begin, End, Segmenter
 from localcloud.nls.status import NO_CLIENT_DATA, TOO_FAST, Refusal, not_built
-from localcloud.nls.task import Task, begin
+from localcloud.nls.task import Task
 
 if TYPE_CHECKING:
     from localcloud.nls.websocket import Conversation
@@ -26,7 +25,6 @@ class TranscriberTask(Task):
 
     def __init__(self, conversation: Conversation, directive: Directive) -> None:
         super().__init__(conversation, directive)
-        self._fault: Fault | None = None
         self._wish: recognition.Wish
         self._segmenter: Segmenter
         self._events: asyncio.Queue[Begin | End | None] = asyncio.Queue()
@@ -37,7 +35,7 @@ class TranscriberTask(Task):
 
     async def start(self) -> None:
         """See `Task.start`."""
-        self._fault = begin(self, "nls.asr.ws", self.directive.appkey)
+        self.begin("nls.asr.ws", self.directive.appkey)
         project = self.gateway.project(self.directive.appkey)
         self._wish = wish = recognition.read_wish(self.directive.payload, project, recognition.REALTIME_ONLY)
         if wish.format not in ("pcm", "wav"):
@@ -45,7 +43,7 @@ class TranscriberTask(Task):
         self._in_header = wish.format == "wav"
         self._segmenter = Segmenter(wish.rate_hz, wish.end_silence_ms)
         self.take_place(REALTIME)
-        await trouble.pause(self._fault)
+        await trouble.pause(self.fault)
         self.gateway.faults.add("nls.recognition")
         self._started_at = self.waits_for_audio_since = self.gateway.clock.now()
         self.spawn(self._tell_sentences)
@@ -57,7 +55,7 @@ class TranscriberTask(Task):
             await super().audio_received(data)
         now = self.waits_for_audio_since = self.gateway.clock.now()
         self._bytes += len(data)
-        fault = self._fault
+        fault = self.fault
         if fault is not None and fault.action == "drop_after_bytes" and self._bytes >= int(fault.value or 0):
             raise trouble.Dropped(goodbye=fault.code == "close")
         ahead = self._bytes / 2 / self._wish.rate_hz - (now - self._started_at)
@@ -98,17 +96,17 @@ class TranscriberTask(Task):
                 await self.tell("SentenceBegin", {"index": event.index, "time": event.time_ms})
             else:
                 await self._end_sentence(event)
-        if trouble.is_action(self._fault, "never_complete"):
+        if trouble.is_action(self.fault, "never_complete"):
             await self.wait_for_ever()
-        if self._fault is not None and self._fault.action == "task_failed_after_audio":
-            raise trouble.refusal(self._fault)
-        trouble.strike(self._fault, "after")
+        if self.fault is not None and self.fault.action == "task_failed_after_audio":
+            raise trouble.refusal(self.fault)
+        trouble.strike(self.fault, "after")
         self.finish()
         await self.tell("TranscriptionCompleted")
 
     async def _end_sentence(self, end: End) -> None:
         text = await recognition.hear(self.gateway.engine, end.pcm, self._wish.rate_hz)
-        if trouble.is_action(self._fault, "complete_without_audio"):
+        if trouble.is_action(self.fault, "complete_without_audio"):
             text = ""
         if self._wish.intermediate:
             for part in recognition.growing(text):

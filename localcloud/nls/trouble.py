@@ -2,8 +2,9 @@
 
 Actions besides `error`, `drop` and `delay`: `drop_after_bytes` (`value` bytes, then the connection is cut; with
 `code="close"` a WebSocket says goodbye first), `task_failed_after_audio` (after `value` bytes, or after all),
-`never_complete`, `complete_without_audio`, and on WebSocket `handshake_403` and `handshake_delay`. A fault's `subject`
-is looked for in `voice: text` of a synthesis and in the AppKey of a recognition.
+`never_complete`, `complete_without_audio`, and on WebSocket `handshake_403`, `handshake_delay`, `duplicate_events`
+(every event of the task twice) and `fragment_frames` (every frame of the task in three parts). A fault's `subject` is
+looked for in `voice: text` of a synthesis and in the AppKey of a recognition.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from localcloud.faults import Fault, Faults
-from localcloud.nls.status import SERVER_ERROR, Refusal
+from localcloud.nls.status import ACCESS_DENIED, SERVER_ERROR, Refusal
 
+_UNTOLD_STATUS = 500  # what a fault says that was armed without a status
 WEBSOCKET_OPERATIONS = ("nls.tts.ws", "nls.asr.ws")
 
 
@@ -33,34 +35,38 @@ class Dropped(Exception):
 
 def begin(faults: Faults, operation: str, subject: str) -> Fault | None:
     """Count a call; the fault that strikes it, if any. Handshake faults strike earlier."""
-    faults.add(operation)
-    return _struck(faults, operation, subject, handshake=False)
+    return faults.begin(operation, subject, only=lambda fault: not _is_of_handshake(fault))
 
 
 def begin_handshake(faults: Faults) -> Fault | None:
     """The fault that strikes a WebSocket handshake, whose service is not known yet. Not a call of an operation."""
     for operation in WEBSOCKET_OPERATIONS:
-        fault = _struck(faults, operation, "", handshake=True)
+        fault = faults.begin(operation, None, only=_is_of_handshake, counted=False)
         if fault is not None:
             return fault
     return None
 
 
-def _struck(faults: Faults, operation: str, subject: str, *, handshake: bool) -> Fault | None:
-    # `Faults.begin` cannot tell the handshake's faults from the task's, and each must be counted at its own moment.
-    with faults._lock:
-        for fault in faults._armed:
-            fits = fault.operation == operation and fault.action.startswith("handshake_") is handshake
-            if fits and (handshake or fault.subject in subject) and fault.strikes():
-                return fault
-    return None
+def _is_of_handshake(fault: Fault) -> bool:
+    return fault.action.startswith("handshake_")
 
 
 def refusal(fault: Fault) -> Refusal:
-    """The service's own error that an `error` or `task_failed_after_audio` fault stands for."""
-    if fault.code.isdigit():
-        return Refusal(int(fault.code))
-    return Refusal(fault.status if fault.status >= 1000 else SERVER_ERROR)
+    """The service's own error that an `error` or `task_failed_after_audio` fault stands for.
+
+    `code` is the 8-digit status (or `status`, when it is one). A `status` of 200 or 400 is that of HTTP over REST: the
+    service's failures were seen with both. `value` replaces the text.
+    """
+    code = int(fault.code) if fault.code.isdigit() else fault.status if fault.status >= 1000 else SERVER_ERROR
+    http = fault.status if fault.status != _UNTOLD_STATUS and fault.status < 1000 else 0
+    return Refusal(code, fault.value if fault.action == "error" else "", http=http)
+
+
+def handshake_refusal(fault: Fault, token: str) -> Refusal:
+    """What `handshake_403` answers: the token is invalid, or has expired (`value="expired"`)."""
+    if fault.value == "expired":
+        return Refusal(ACCESS_DENIED, f"Gateway:ACCESS_DENIED:The token '{token}' has expired!")
+    return Refusal(ACCESS_DENIED, f"Meta:ACCESS_DENIED:The token '{token}' is invalid!")
 
 
 def strike(fault: Fault | None, when: str) -> None:
@@ -119,3 +125,19 @@ def cut(request: web.Request, dropped: Dropped) -> None:
         request.transport.close()
     else:
         request.transport.abort()
+
+
+def fragments(data: bytes, opcode: int) -> bytes:
+    """One message as three unmasked WebSocket frames on the wire (RFC 6455, 5.4)."""
+    third = -(-len(data) // 3)
+    parts = (data[:third], data[third : 2 * third], data[2 * third :])
+    heads = (opcode, 0x00, 0x80)  # the first names the kind, the last is final
+    return b"".join(_frame_head(head, len(part)) + part for head, part in zip(heads, parts, strict=True))
+
+
+def _frame_head(first: int, length: int) -> bytes:
+    if length < 126:
+        return bytes((first, length))
+    if length < 1 << 16:
+        return bytes((first, 126)) + length.to_bytes(2, "big")
+    return bytes((first, 127)) + length.to_bytes(8, "big")

@@ -7,9 +7,11 @@ from collections.abc import Awaitable
 
 from aiohttp import WSMsgType, web
 
+from localcloud.faults import Fault
 from localcloud.nls import trouble
 from localcloud.nls.gateway import GATEWAY, Gateway
 from localcloud.nls.messages import NO_TASK, Directive, event, failed, parse, task_id_of
+from localcloud.nls.patience import reading_client
 from localcloud.nls.recogniser_task import RecogniserTask
 from localcloud.nls.status import (
     MESSAGE_INVALID,
@@ -24,6 +26,7 @@ from localcloud.nls.synthesis_task import SynthesisTask
 from localcloud.nls.task import Task, idle
 from localcloud.nls.transcriber_task import TranscriberTask
 
+LARGEST_MESSAGE_BYTES = 4 * 1024 * 1024  # 1009 beyond; the service's own limit is not documented
 TICK_SECONDS = 0.1  # how often the idle rule is judged by the account's clock
 TASKS: dict[str, tuple[str, type[Task]]] = {
     "SpeechSynthesizer": ("StartSynthesis", SynthesisTask),
@@ -42,13 +45,13 @@ async def handle(request: web.Request) -> web.StreamResponse:
     if trouble.is_action(fault, "handshake_delay") and fault is not None:
         await asyncio.sleep(fault.seconds)
     try:
-        if trouble.is_action(fault, "handshake_403"):
-            raise Refusal(MESSAGE_INVALID, f"Meta:ACCESS_DENIED:The token '{token}' is invalid!")
+        if fault is not None and fault.action == "handshake_403":
+            raise trouble.handshake_refusal(fault, token)
         gateway.admit(token)
     except Refusal as refusal:
         return web.Response(status=403, body=refusal.text.encode())
     # Pings are answered here, because they count as a sign of life; no extension is ever agreed on.
-    socket = web.WebSocketResponse(autoping=False, compress=False)
+    socket = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=LARGEST_MESSAGE_BYTES)
     await socket.prepare(request)
     gateway.sockets.add(socket)
     try:
@@ -83,7 +86,8 @@ class Conversation:
                     continue
                 self._seen_at = self.gateway.clock.now()
                 if message.type is WSMsgType.PING:
-                    await self._socket.pong(message.data)
+                    with reading_client(self._request, self.gateway.limits.client_seconds):
+                        await self._socket.pong(message.data)
                 elif message.type is WSMsgType.TEXT:
                     await self._guarded(self._text(message.data), task_id_of(message.data))
                 elif message.type is WSMsgType.BINARY:
@@ -98,17 +102,38 @@ class Conversation:
                     self.gateway.faults.add("nls.disconnected")
                 await self._task.abandon()
 
-    async def send_event(self, directive: Directive, name: str, payload: dict[str, object] | None = None) -> None:
-        """An event of the directive's task."""
-        await self._socket.send_str(event(directive.namespace, name, directive.task_id, payload))
+    async def send_event(
+        self,
+        directive: Directive,
+        name: str,
+        payload: dict[str, object] | None = None,
+        fault: Fault | None = None,
+    ) -> None:
+        """An event of the directive's task, as the task's fault lets it out."""
+        for _ in range(2 if trouble.is_action(fault, "duplicate_events") else 1):
+            text = event(directive.namespace, name, directive.task_id, payload)
+            await self._send(text.encode(), WSMsgType.TEXT, fault)
 
-    async def send_audio(self, frame: bytes) -> None:
-        """One binary frame."""
-        await self._socket.send_bytes(frame)
+    async def send_audio(self, frame: bytes, fault: Fault | None = None) -> None:
+        """One binary message."""
+        await self._send(frame, WSMsgType.BINARY, fault)
+
+    async def _send(self, data: bytes, kind: WSMsgType, fault: Fault | None) -> None:
+        """Write one message. A client that does not read loses its connection after a while, and the task its place."""
+        if trouble.is_action(fault, "fragment_frames") and self._request.transport is not None:
+            self._request.transport.write(trouble.fragments(data, kind))
+            return
+        with reading_client(self._request, self.gateway.limits.client_seconds):
+            if kind is WSMsgType.TEXT:
+                await self._socket.send_str(data.decode())
+            else:
+                await self._socket.send_bytes(data)
 
     async def fail(self, task_id: str, refusal: Refusal) -> None:
         """TaskFailed, after which the service closes the connection."""
-        if not self._socket.closed:
+        if self._socket.closed:
+            return
+        with reading_client(self._request, self.gateway.limits.client_seconds):
             await self._socket.send_str(failed(task_id, refusal))
             await self._socket.close()
 

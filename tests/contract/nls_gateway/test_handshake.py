@@ -105,7 +105,7 @@ async def test_a_close_is_answered_at_once(service, connect) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "/stream/v1/FlashRecognizer"),
+        ("DELETE", "/stream/v1/FlashRecognizer"),
         ("POST", "/rest/v1/tts/async"),
         ("GET", "/"),
         ("GET", "/stream/v1/asr"),

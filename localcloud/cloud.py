@@ -17,7 +17,7 @@ from localcloud.clock import Clock
 from localcloud.engines import Engine, make
 from localcloud.faults import Faults
 from localcloud.fc import FunctionCompute
-from localcloud.log import Log
+from localcloud.log import Log, libraries_to
 from localcloud.ports import FUNCTIONS, HOST, bind_again, bind_all, close_all, url
 from localcloud.relay import HEADER_LINE_LIMIT_BYTES
 from localcloud.workspace import Workspace, write_whole
@@ -118,6 +118,7 @@ class Cloud:
         self._started.callback(close_all, self._sockets)
         log = Log(self.workspace.logs / "localcloud.jsonl")
         self._started.callback(log.close)
+        self._started.enter_context(libraries_to(log))
         engine: Engine = make(self._engine_name)
         self._started.push_async_callback(engine.close)
         self._started.callback(self.guardian.close)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import os
 import threading
+import traceback
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -30,3 +34,31 @@ class Log:
         with self._lock:
             os.close(self._file)
             self._file = -1
+
+
+class _Libraries(logging.Handler):
+    """Records of libraries without their messages: aiohttp's quote the request, which may hold a key or a text."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields: dict[str, object] = {"logger": record.name, "level": record.levelname.lower()}
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            fields["error_type"] = type(error).__name__
+            frames = traceback.extract_tb(error.__traceback__)[-4:]
+            fields["where"] = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+        self._log.event("library.warned", **fields)
+
+
+@contextlib.contextmanager
+def libraries_to(log: Log) -> Iterator[None]:
+    """Send what libraries log to `log` for the time of the block."""
+    handler = _Libraries(log)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)

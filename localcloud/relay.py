@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
 # aiohttp's server reads header lines of up to 8 KB by default and answers more with a page of its own.
 HEADER_LINE_LIMIT_BYTES = 64 * 1024
+
+
+def answering_all(answer: Handler, *, client_max_size: int = 1024**2) -> web.Application:
+    """An application that gives every request to `answer`, those included that no route can name (`OPTIONS *`)."""
+
+    @web.middleware
+    async def front(request: web.Request, handler: Handler) -> web.StreamResponse:
+        del handler  # what the router found, which is nothing
+        return await answer(request)
+
+    app = web.Application(middlewares=[front], client_max_size=client_max_size)
+    app.on_response_prepare.append(strip_defaults)
+    return app
 
 
 class Relayed(web.StreamResponse):

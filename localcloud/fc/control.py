@@ -17,6 +17,7 @@ from localcloud.fc.operations import Operation
 from localcloud.fc.request_ids import new_request_id
 from localcloud.fc.signature import Nonces, verify
 from localcloud.fc.trouble import suffer
+from localcloud.relay import answering_all
 
 VERSION = "2023-03-30"
 BODY_LIMIT_BYTES = 100 * 1024 * 1024  # "zip as base64 via API or SDK: 100 MB, the whole body"
@@ -152,9 +153,7 @@ def make_app(
             await suffer(fault, request)
         return _render(answer, request_id)
 
-    app = web.Application(client_max_size=BODY_LIMIT_BYTES)
-    app.router.add_route("*", "/{path:.*}", handle)
-    return app
+    return answering_all(handle, client_max_size=BODY_LIMIT_BYTES)
 
 
 def _route(method: str, path: str) -> tuple[str, tuple[str, ...]]:

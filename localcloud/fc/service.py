@@ -31,7 +31,7 @@ from localcloud.fc.registry import Registry
 from localcloud.fc.request_ids import new_request_id
 from localcloud.fc.signature import Nonces
 from localcloud.log import Log
-from localcloud.relay import HEADER_LINE_LIMIT_BYTES, strip_defaults
+from localcloud.relay import HEADER_LINE_LIMIT_BYTES, answering_all
 
 
 class FunctionCompute:
@@ -162,11 +162,8 @@ class FunctionCompute:
             self._platform.faults.begin,
             self._nonces,
         )
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", listener.handle)
-        app.on_response_prepare.append(strip_defaults)
         runner = web.AppRunner(
-            app,
+            answering_all(listener.handle),
             access_log=None,
             handler_cancellation=True,
             shutdown_timeout=1.0,

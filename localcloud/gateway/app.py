@@ -15,7 +15,7 @@ from localcloud.fc.headers import CLIENT_MAY_SEND, HOP_BY_HOP
 from localcloud.gateway.openapi import merge
 from localcloud.gateway.problems import problem
 from localcloud.gateway.routes import function_of
-from localcloud.relay import HEADER_LINE_LIMIT_BYTES, relay, strip_defaults
+from localcloud.relay import HEADER_LINE_LIMIT_BYTES, answering_all, relay
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 660.0  # over the longest function timeout of s.yaml, so that Function Compute speaks first
@@ -37,10 +37,7 @@ def make_app(
     Function Compute would refuse, 502 `gateway.bad_answer`, 503 `gateway.unavailable`, 504 `gateway.timeout`.
     """
     gateway = _Gateway(routes, connect_seconds, read_seconds)
-    app = web.Application()
-    app.router.add_get("/openapi.json", gateway.openapi)
-    app.router.add_route("*", "/{path:.*}", gateway.forward)
-    app.on_response_prepare.append(strip_defaults)
+    app = answering_all(gateway.answer)
     app.cleanup_ctx.append(gateway.session)
     return app
 
@@ -63,6 +60,11 @@ class _Gateway:
         )
         async with self._session:
             yield
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        if request.path == "/openapi.json" and request.method in ("GET", "HEAD"):
+            return await self.openapi(request)
+        return await self.forward(request)
 
     async def forward(self, request: web.Request) -> web.StreamResponse:
         refused = [

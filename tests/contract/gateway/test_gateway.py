@@ -256,3 +256,14 @@ def test_merging_one_document_keeps_it() -> None:
     }
     merged = merge({"tts": document})
     assert (merged["info"]["version"], merged["paths"], merged["tags"]) == ("2", {"/v1/prompts": {}}, [{"name": "a"}])
+
+
+async def test_a_target_that_is_no_path_is_refused_as_a_problem(stage: Stage) -> None:
+    port = URL(stage.url).port
+    for target in (b"*", b"http://other.example/v1/token"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"OPTIONS " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b"application/problem+json" in answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from dataclasses import asdict
@@ -142,3 +143,16 @@ def test_a_file_appears_whole_and_replaces_the_old_one(tmp_path: Path) -> None:
     write_whole(path, {"text": "你好"})
     assert json.loads(path.read_text()) == {"text": "你好"}
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
+
+
+async def test_what_libraries_log_is_kept_without_its_message(cloud: Cloud) -> None:
+    endpoints = await cloud.start()
+    address = endpoints.gateway.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(address[0], int(address[1]))
+    writer.write(b"GET / HTTP/1.1\r\nX-Api-Key: " + b"secret" * 20_000 + b"\r\n\r\n")
+    await reader.read()
+    writer.close()
+    text = (cloud.workspace.logs / "localcloud.jsonl").read_text()
+    event = json.loads(text.splitlines()[-1])
+    assert (event["event"], event["logger"], event["error_type"]) == ("library.warned", "aiohttp.server", "LineTooLong")
+    assert "secret" not in text

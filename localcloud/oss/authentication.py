@@ -6,6 +6,7 @@ import calendar
 import hmac
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
@@ -19,6 +20,8 @@ from localcloud.oss.target import Target
 MAX_SKEW_SECONDS = 15 * 60
 MAX_EXPIRES_SECONDS = 7 * 24 * 3600  # of a V4 presigned URL
 V4_PAYLOAD = "UNSIGNED-PAYLOAD"
+_FORM_V1 = ("policy", "ossaccesskeyid", "signature")
+_FORM_V4 = ("policy", "x-oss-signature-version", "x-oss-credential", "x-oss-date", "x-oss-signature")
 _V4_FIELD = re.compile(r"\s*(Credential|AdditionalHeaders|Signature)=([^,\s]*)\s*")
 
 
@@ -73,6 +76,44 @@ class Authenticator:
         if in_query:
             return self._v1_query(target, headers)
         return None
+
+    def identify_form(self, fields: Mapping[str, str]) -> Caller:
+        """The caller who signed the policy of a form (fields by lower-case name).
+
+        Sources: help.aliyun.com/en/oss/developer-reference/postobject and .../signature-version-4-recommend.
+
+        Raises
+        ------
+        OssError
+            As OSS refuses; `InvalidArgument` when a field of the signature is missing.
+        """
+        version4 = "x-oss-signature-version" in fields or "x-oss-signature" in fields
+        needed = _FORM_V4 if version4 else _FORM_V1
+        for name in needed:
+            if not fields.get(name):
+                raise invalid_argument(f"The form field {name} is missing.", name, "")
+        if not version4:
+            key = self._key(fields["ossaccesskeyid"], fields.get("x-oss-security-token"))
+            expected = signatures.v1_signature(key.access_key_secret, fields["policy"])
+            _compare(expected, fields["signature"], key, fields["policy"], "")
+        else:
+            if fields["x-oss-signature-version"] != signatures.ALGORITHM_V4:
+                raise invalid_argument(
+                    "Invalid signature version.", "x-oss-signature-version", fields["x-oss-signature-version"]
+                )
+            signed_at, now = _iso_time(fields["x-oss-date"]), self._clock.now()
+            if signed_at is None:
+                raise invalid_argument("The date is malformed.", "x-oss-date", fields["x-oss-date"])
+            if now > signed_at + MAX_EXPIRES_SECONDS:
+                raise self._expired_url(signed_at + MAX_EXPIRES_SECONDS)
+            if signed_at > now + MAX_SKEW_SECONDS:
+                raise OssError("AccessDenied", "Request is not valid yet.")
+            scope = self._scope(fields["x-oss-credential"], fields["x-oss-date"])
+            key = self._key(scope.access_key_id, fields.get("x-oss-security-token"))
+            expected = signatures.v4_signature(key.access_key_secret, scope.text, fields["policy"])
+            _compare(expected, fields["x-oss-signature"], key, fields["policy"], "")
+        self._check_session(key)
+        return Caller(key, presigned=False)
 
     def _v1_header(self, target: Target, headers: Headers, authorization: str) -> Caller:
         access_key_id, colon, provided = authorization[4:].strip().rpartition(":")

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from localcloud.account import Account
 from localcloud.clock import Clock
-from localcloud.oss.authentication import Caller
+from localcloud.oss.authentication import Authenticator, Caller
 from localcloud.oss.operation import Operation, operation_of
 from localcloud.oss.signatures import Headers
 from localcloud.oss.store import FileStore
@@ -27,12 +27,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Service:
-    """What all requests share."""
+    """What all requests share. A client that sends nothing for `stall_seconds` in mid-body is dropped."""
 
     store: FileStore
     account: Account
     clock: Clock
     notify: Notify
+    authenticator: Authenticator
+    stall_seconds: float
     threads: Threads = field(default_factory=Threads)
     _running: set[asyncio.Task[Any]] = field(default_factory=set)
 
@@ -73,6 +75,7 @@ class Call:
     operation: Operation
     request_id: str
     caller: Caller | None = None
+    allowed: dict[str, str] = field(default_factory=dict)  # the CORS headers of its answer
 
     @classmethod
     def of(cls, request: web.Request, service: Service) -> Call:

@@ -22,6 +22,12 @@ class Refusal:
 
 REFUSALS: dict[str, Refusal] = {
     "AccessDenied": Refusal(403, "AccessDenied"),
+    "AccessForbidden": Refusal(
+        403,
+        "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request "
+        "method / Access-Control-Request-Method or Access-Control-Requet-Headers are not whitelisted by the resource's "
+        "CORS spec.",
+    ),
     "BucketAlreadyExists": Refusal(
         409,
         "The requested bucket name is not available. The bucket namespace is shared by all users of the system. "
@@ -29,9 +35,12 @@ REFUSALS: dict[str, Refusal] = {
     ),
     "BucketNotEmpty": Refusal(409, "The bucket you tried to delete is not empty."),
     "EntityTooLarge": Refusal(400, "Your proposed upload exceeds the maximum allowed size."),
+    "EntityTooSmall": Refusal(400, "Your proposed upload smaller than the minimum allowed size.", "0042-00000213"),
+    "FieldItemTooLong": Refusal(400, "Your post request's field is too long."),
     "FileAlreadyExists": Refusal(
         409, "The object you specified already exists and can not be overwritten.", "0026-00000002"
     ),
+    "IncompleteBody": Refusal(400, "You did not provide the number of bytes specified by the Content-Length header."),
     "InternalError": Refusal(500, "Please contact the server administrator, oss@service.aliyun.com."),
     "InvalidAccessKeyId": Refusal(
         403, "The OSS Access Key Id you provided does not exist in our records.", "0002-00000902"
@@ -40,8 +49,21 @@ REFUSALS: dict[str, Refusal] = {
     "InvalidBucketName": Refusal(400, "The specified bucket is not valid."),
     "InvalidDigest": Refusal(400, "The Content-MD5 you specified was invalid."),
     "InvalidObjectName": Refusal(400, "The specified object is not valid."),
+    "InvalidPart": Refusal(
+        400,
+        "One or more of the specified parts could not be found or the specified entity tag might not have matched "
+        "the part's entity tag.",
+    ),
+    "InvalidPartOrder": Refusal(
+        400,
+        "The list of parts was not in ascending order. Parts list must specified in order by part number.",
+        "0042-00000209",
+    ),
+    "InvalidPolicyDocument": Refusal(400, "Invalid Policy."),
     "InvalidRange": Refusal(416, "The requested range cannot be satisfied"),
     "InvalidSecurityToken": Refusal(403, "The security token you provided is invalid.", "0002-00000008"),
+    "InvalidTag": Refusal(400, "The tag you provided is invalid."),
+    "MalformedPOSTRequest": Refusal(400, "The body of your POST request is not well-formed multipart/form-data."),
     "MalformedXML": Refusal(
         400, "The XML you provided was not well-formed or did not validate against our published schema."
     ),
@@ -50,12 +72,27 @@ REFUSALS: dict[str, Refusal] = {
     "MissingContentLength": Refusal(411, "You must provide the Content-Length HTTP header."),
     "NoSuchBucket": Refusal(404, "The specified bucket does not exist.", "0015-00000101"),
     "NoSuchKey": Refusal(404, "The specified key does not exist.", "0026-00000001"),
+    "NoSuchCORSConfiguration": Refusal(404, "The CORS Configuration does not exist."),
+    "NoSuchLifecycle": Refusal(404, "No Row found in Lifecycle Table."),
+    "NoSuchUpload": Refusal(
+        404,
+        "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or "
+        "completed.",
+    ),
+    "NoSuchVersion": Refusal(404, "The specified version does not exist."),
     "NotImplemented": Refusal(501, "A header or parameter you provided implies functionality that is not implemented."),
     "NotModified": Refusal(304, ""),
     "ObjectNotAppendable": Refusal(409, "The object is not appendable", "0026-00000017"),
     "OperationNotSupported": Refusal(400, "The operation is not supported for this resource"),
     "PositionNotEqualToLength": Refusal(409, "Position is not equal to file length", "0026-00000016"),
     "PreconditionFailed": Refusal(412, "At least one of the pre-conditions you specified did not hold."),
+    "PublicEndpointForbidden": Refusal(
+        400, "Public endpoint is forbidden for this account. Use a custom domain name (CNAME) instead."
+    ),
+    "RequestTimeout": Refusal(
+        400,
+        "Your socket connection to the server was not read from or written to within the timeout period.",
+    ),
     "RequestTimeTooSkewed": Refusal(
         403, "The difference between the request time and the current time is too large.", "0002-00000504"
     ),

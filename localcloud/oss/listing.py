@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from localcloud.oss.records import StoredObject
 from localcloud.oss.store import FileStore
 
 _LAST = "\U0010ffff"
 _BATCH = 500
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +54,27 @@ def page(store: FileStore, bucket: str, *, prefix: str, delimiter: str, after: s
             prefixes.append(last)
             start = last + _LAST
             break  # the rest of the batch may lie behind the same prefix: look again after it
+
+
+def group(
+    items: Iterable[_T], key_of: Callable[[_T], str], prefix: str, delimiter: str, after: str, limit: int
+) -> tuple[list[_T], list[str], bool]:
+    """One page of items in key order: those shown, the common prefixes of the others, and whether more follow.
+
+    `after` is the key marker: a common prefix that it names was on an earlier page.
+    """
+    shown: list[_T] = []
+    prefixes: list[str] = []
+    for item in items:
+        key = key_of(item)
+        end = key.find(delimiter, len(prefix)) if delimiter else -1
+        common = key[: end + len(delimiter)] if end >= 0 else ""
+        if common and (common == after or (prefixes and prefixes[-1] == common)):
+            continue
+        if len(shown) + len(prefixes) == limit:
+            return shown, prefixes, True
+        if common:
+            prefixes.append(common)
+        else:
+            shown.append(item)
+    return shown, prefixes, False

@@ -22,7 +22,12 @@ _SIGNING_PARAMETERS = _names(
     " x-oss-expires x-oss-signature x-oss-security-token x-oss-additional-headers"
 )
 _SIGNING_HEADERS = _names("x-oss-date x-oss-content-sha256 x-oss-security-token")
-_UPLOAD_HEADERS = _names("x-oss-forbid-overwrite x-oss-storage-class x-oss-object-acl")
+_UPLOAD_HEADERS = _names("x-oss-forbid-overwrite x-oss-storage-class x-oss-object-acl x-oss-tagging x-oss-meta-*")
+_SOURCE_HEADERS = _names(
+    "x-oss-copy-source x-oss-copy-source-if-match x-oss-copy-source-if-none-match"
+    " x-oss-copy-source-if-modified-since x-oss-copy-source-if-unmodified-since"
+)
+_VERSION = _names("versionId")
 RESPONSE_OVERRIDES = {
     "response-content-type": "Content-Type",
     "response-content-language": "Content-Language",
@@ -50,7 +55,8 @@ class Operation:
     level
         `service`, `bucket` or `object`.
     selector
-        The sub-resource or `name=value` that tells it from others with the same verb; "" for the plain one.
+        The sub-resource, `name=value` or header that tells it from others with the same verb, or two of them joined by
+        `+`; "" for the plain one.
     parameters, headers
         What it may carry besides signatures; a name ending in `*` is a prefix.
     """
@@ -79,26 +85,79 @@ OPERATIONS = (
         _names("list-type prefix delimiter max-keys encoding-type continuation-token start-after fetch-owner"),
     ),
     Operation("ListObjects", "bucket", "GET", parameters=_names("prefix delimiter marker max-keys encoding-type")),
+    Operation(
+        "ListObjectVersions",
+        "bucket",
+        "GET",
+        "versions",
+        _names("prefix delimiter key-marker version-id-marker max-keys encoding-type"),
+    ),
+    Operation(
+        "ListMultipartUploads",
+        "bucket",
+        "GET",
+        "uploads",
+        _names("prefix delimiter key-marker upload-id-marker max-uploads encoding-type"),
+    ),
+    Operation("PutBucketVersioning", "bucket", "PUT", "versioning"),
+    Operation("GetBucketVersioning", "bucket", "GET", "versioning"),
+    Operation("PutBucketLifecycle", "bucket", "PUT", "lifecycle", headers=_names("x-oss-allow-same-action-overlap")),
+    Operation("GetBucketLifecycle", "bucket", "GET", "lifecycle"),
+    Operation("DeleteBucketLifecycle", "bucket", "DELETE", "lifecycle"),
+    Operation("PutBucketCors", "bucket", "PUT", "cors"),
+    Operation("GetBucketCors", "bucket", "GET", "cors"),
+    Operation("DeleteBucketCors", "bucket", "DELETE", "cors"),
     Operation("DeleteMultipleObjects", "bucket", "POST", "delete", _names("encoding-type")),
+    Operation("PostObject", "bucket", "POST", headers=_names("x-oss-meta-*")),
+    Operation("OptionObject", "bucket", "OPTIONS"),
+    Operation("OptionObject", "object", "OPTIONS"),
+    Operation("PutObjectTagging", "object", "PUT", "tagging", _VERSION),
+    Operation("GetObjectTagging", "object", "GET", "tagging", _VERSION),
+    Operation("DeleteObjectTagging", "object", "DELETE", "tagging", _VERSION),
+    Operation(
+        "InitiateMultipartUpload",
+        "object",
+        "POST",
+        "uploads",
+        _names("encoding-type sequential"),
+        _UPLOAD_HEADERS,
+    ),
+    Operation(
+        "UploadPartCopy",
+        "object",
+        "PUT",
+        "partNumber+x-oss-copy-source",
+        _names("partNumber uploadId"),
+        _SOURCE_HEADERS | _names("x-oss-copy-source-range"),
+    ),
+    Operation("UploadPart", "object", "PUT", "partNumber", _names("uploadId")),
+    Operation("UploadPart", "object", "PUT", "uploadId", _names("partNumber")),
+    Operation(
+        "CompleteMultipartUpload",
+        "object",
+        "POST",
+        "uploadId",
+        _names("encoding-type"),
+        _names("x-oss-forbid-overwrite x-oss-complete-all x-oss-object-acl"),
+    ),
+    Operation("AbortMultipartUpload", "object", "DELETE", "uploadId"),
+    Operation("ListParts", "object", "GET", "uploadId", _names("max-parts part-number-marker encoding-type")),
     Operation(
         "CopyObject",
         "object",
         "PUT",
         "x-oss-copy-source",
-        headers=_UPLOAD_HEADERS
-        | _names(
-            "x-oss-copy-source x-oss-copy-source-if-match x-oss-copy-source-if-none-match"
-            " x-oss-copy-source-if-modified-since x-oss-copy-source-if-unmodified-since"
-            " x-oss-metadata-directive x-oss-meta-*"
-        ),
+        headers=_UPLOAD_HEADERS | _SOURCE_HEADERS | _names("x-oss-metadata-directive x-oss-tagging-directive"),
     ),
-    Operation("PutObject", "object", "PUT", headers=_UPLOAD_HEADERS | _names("x-oss-meta-*")),
-    Operation("AppendObject", "object", "POST", "append", _names("position"), _UPLOAD_HEADERS | _names("x-oss-meta-*")),
-    Operation("GetObjectMeta", "object", "HEAD", "objectMeta"),
-    Operation("GetObjectMeta", "object", "GET", "objectMeta"),
-    Operation("HeadObject", "object", "HEAD"),
-    Operation("GetObject", "object", "GET", "", frozenset(RESPONSE_OVERRIDES), _names("x-oss-range-behavior")),
-    Operation("DeleteObject", "object", "DELETE"),
+    Operation("PutObject", "object", "PUT", headers=_UPLOAD_HEADERS),
+    Operation("AppendObject", "object", "POST", "append", _names("position"), _UPLOAD_HEADERS),
+    Operation("GetObjectMeta", "object", "HEAD", "objectMeta", _VERSION),
+    Operation("GetObjectMeta", "object", "GET", "objectMeta", _VERSION),
+    Operation("HeadObject", "object", "HEAD", parameters=_VERSION),
+    Operation(
+        "GetObject", "object", "GET", "", frozenset(RESPONSE_OVERRIDES) | _VERSION, _names("x-oss-range-behavior")
+    ),
+    Operation("DeleteObject", "object", "DELETE", parameters=_VERSION),
 )
 UNKNOWN = Operation("NotImplemented", "service", "")
 
@@ -118,6 +177,8 @@ def operation_of(target: Target, headers: Headers) -> Operation:
 
 
 def _selects(selector: str, target: Target, headers: Headers) -> bool:
+    if "+" in selector:
+        return all(_selects(one, target, headers) for one in selector.split("+"))
     name, equals, value = selector.partition("=")
     if name.startswith("x-oss-"):
         return name in headers

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import re
+from collections.abc import AsyncIterator
 from types import TracebackType
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError, PayloadEncodingError
 
+from localcloud.oss import tags
 from localcloud.oss.blobs import Spool
+from localcloud.oss.call import Call, Service
 from localcloud.oss.errors import OssError, invalid_argument
 from localcloud.oss.records import Attributes
 from localcloud.oss.signatures import Headers
-from localcloud.oss.store import FileStore
-from localcloud.oss.threads import Threads
 
 PIECE_BYTES = 512 * 1024
 MAX_METADATA_BYTES = 8 * 1024
@@ -41,7 +44,9 @@ def attributes_of(headers: Headers) -> Attributes:
     for name, value in kept.items():
         if not value.isprintable():
             raise invalid_argument("The value is not UTF-8.", name, ascii(value))
-    return Attributes(kept.pop("content-type", DEFAULT_CONTENT_TYPE), kept, metadata)
+    return Attributes(
+        kept.pop("content-type", DEFAULT_CONTENT_TYPE), kept, metadata, tags.from_header(headers.get("x-oss-tagging"))
+    )
 
 
 async def send_continue(request: web.Request) -> None:
@@ -51,12 +56,34 @@ async def send_continue(request: web.Request) -> None:
         request.writer.output_size = 0  # what aiohttp's own handler does: the answer itself has not begun
 
 
-async def read_small(request: web.Request, limit: int) -> bytes:
+async def pieces(request: web.Request, stall_seconds: float) -> AsyncIterator[bytes]:
+    """The body as it comes.
+
+    Raises
+    ------
+    OssError
+        `RequestTimeout` when nothing came for `stall_seconds`, `IncompleteBody` when its framing is broken.
+    """
+    loop, content = asyncio.get_running_loop(), request.content
+    while True:
+        timer = loop.call_later(stall_seconds, content.set_exception, OssError("RequestTimeout"))
+        try:
+            piece = await content.readany()
+        except (web.RequestPayloadError, HttpProcessingError, PayloadEncodingError) as exc:
+            raise OssError("IncompleteBody") from exc
+        finally:
+            timer.cancel()
+        if not piece:
+            return
+        yield piece
+
+
+async def read_small(call: Call, limit: int) -> bytes:
     """The whole body of a request that carries a document of at most `limit` bytes."""
-    await send_continue(request)
+    await send_continue(call.request)
     body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
+    async for piece in pieces(call.request, call.service.stall_seconds):
+        body += piece
         if len(body) > limit:
             raise OssError("MalformedXML")
     return bytes(body)
@@ -65,15 +92,19 @@ async def read_small(request: web.Request, limit: int) -> bytes:
 class Upload:
     """The body of one request. Use as a context manager around everything that may fail before the commit.
 
-    `receive` streams it in; `finish`, which blocks, checks it against Content-MD5 and returns the spool to commit.
+    `receive` (or `add`, piece by piece) streams it in; `finish`, which blocks, checks it against Content-MD5 and
+    returns the spool to commit. `size` counts the bytes; `content_md5` is known when it is finished.
     """
 
-    def __init__(self, store: FileStore, threads: Threads) -> None:
-        self._store = store
-        self._threads = threads
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._store = service.store
+        self._threads = service.threads
         self._pending = bytearray()
         self._spool: Spool | None = None
         self._md5 = b""
+        self.size = 0
+        self.content_md5 = ""
 
     async def __aenter__(self) -> Upload:
         return self
@@ -92,25 +123,33 @@ class Upload:
         OssError
             `MissingContentLength`, `EntityTooLarge` (before reading when the length is declared), `InvalidDigest`.
         """
-        self._md5 = _declared_md5(request.headers.get("Content-MD5"))
+        self.expect_md5(request.headers.get("Content-MD5"))
         length, limit = request.content_length, self._store.max_object_bytes
         if length is None and "chunked" not in request.headers.get("Transfer-Encoding", "").lower():
             raise OssError("MissingContentLength")
         if length is not None and length > limit:
             raise _too_large(length, limit)
         await send_continue(request)
-        size = 0
-        async for chunk in request.content.iter_any():
-            size += len(chunk)
-            if size > limit:
-                raise _too_large(size, limit)
-            self._pending += chunk
-            if len(self._pending) >= PIECE_BYTES:
-                await self._threads.run(self._flush)
+        async for piece in pieces(request, self._service.stall_seconds):
+            await self.add(piece)
+
+    def expect_md5(self, text: str | None) -> None:
+        """What the body must have as MD5, in base64; `InvalidDigest` if it is none."""
+        self._md5 = _declared_md5(text)
+
+    async def add(self, piece: bytes) -> None:
+        """Take in the next bytes; `EntityTooLarge`."""
+        self.size += len(piece)
+        if self.size > self._store.max_object_bytes:
+            raise _too_large(self.size, self._store.max_object_bytes)
+        self._pending += piece
+        if len(self._pending) >= PIECE_BYTES:
+            await self._threads.run(self._flush)
 
     def finish(self) -> Spool:
         """The complete, checked spool; `InvalidDigest` if it is not what Content-MD5 promised. Blocks."""
         spool = self._flush()
+        self.content_md5 = base64.b64encode(spool.checksums.md5).decode()
         if self._md5 and self._md5 != spool.checksums.md5:
             raise OssError("InvalidDigest", fields={"Content-MD5": base64.b64encode(self._md5).decode()})
         return spool

@@ -20,7 +20,7 @@ DEFAULT_KEYS = 100
 
 async def put_bucket(call: Call) -> web.Response:
     """Create a private bucket of the Standard class."""
-    body = await read_small(call.request, 64 * 1024)
+    body = await read_small(call, 64 * 1024)
     if body.strip():
         for element in parse(body, "CreateBucketConfiguration"):
             name, value = element.tag.rpartition("}")[2], element.text or ""
@@ -47,10 +47,12 @@ async def get_bucket_info(call: Call) -> web.Response:
     bucket = await call.service.threads.run(call.service.store.bucket, call.bucket)
     rows: list[Row] = [
         *_bucket_rows(call, bucket),
-        ("Owner", _owner(call)),
+        ("Owner", owner_of(call)),
         ("AccessControlList", [("Grant", "private")]),
         ("DataRedundancyType", "LRS"),
     ]
+    if bucket.versioning:
+        rows.append(("Versioning", bucket.versioning))
     return _xml("BucketInfo", [("Bucket", rows)])
 
 
@@ -64,13 +66,13 @@ async def get_bucket_location(call: Call) -> web.Response:
 async def get_bucket_acl(call: Call) -> web.Response:
     """`private`: there are no other buckets here."""
     await call.service.threads.run(call.service.store.bucket, call.bucket)
-    return _xml("AccessControlPolicy", [("Owner", _owner(call)), ("AccessControlList", [("Grant", "private")])])
+    return _xml("AccessControlPolicy", [("Owner", owner_of(call)), ("AccessControlList", [("Grant", "private")])])
 
 
 async def list_buckets(call: Call) -> web.Response:
     """All buckets of the account, by name."""
     prefix, marker = call.target.first("prefix") or "", call.target.first("marker") or ""
-    limit = _limit(call)
+    limit = limit_of(call)
     found = [
         bucket
         for bucket in await call.service.threads.run(call.service.store.buckets)
@@ -80,7 +82,7 @@ async def list_buckets(call: Call) -> web.Response:
     rows: list[Row] = [("Prefix", prefix), ("Marker", marker), ("MaxKeys", limit), ("IsTruncated", more)]
     if more:
         rows.append(("NextMarker", shown[-1].name))
-    rows += [("Owner", _owner(call)), ("Buckets", [("Bucket", _bucket_rows(call, bucket)) for bucket in shown])]
+    rows += [("Owner", owner_of(call)), ("Buckets", [("Bucket", _bucket_rows(call, bucket)) for bucket in shown])]
     return _xml("ListAllMyBucketsResult", rows)
 
 
@@ -88,19 +90,19 @@ async def list_objects(call: Call) -> web.Response:
     """A page of objects after `marker`."""
     first = call.target.first
     prefix, marker, delimiter = first("prefix") or "", first("marker") or "", first("delimiter") or ""
-    limit, encode = _limit(call), _encoding(call)
+    limit, encode = limit_of(call), encoding_of(call)
     found = await _page(call, prefix, delimiter, marker, limit)
     rows: list[Row] = [
         ("Name", call.bucket),
-        ("Prefix", _text(prefix, encode)),
-        ("Marker", _text(marker, encode)),
+        ("Prefix", text_of(prefix, encode)),
+        ("Marker", text_of(marker, encode)),
         ("MaxKeys", limit),
-        ("Delimiter", _text(delimiter, encode)),
+        ("Delimiter", text_of(delimiter, encode)),
         *([("EncodingType", "url")] if encode else []),
         ("IsTruncated", bool(found.next_marker)),
     ]
     if found.next_marker:
-        rows.append(("NextMarker", _text(found.next_marker, encode)))
+        rows.append(("NextMarker", text_of(found.next_marker, encode)))
     return _xml("ListBucketResult", rows + _contents(call, found, encode, owner=True))
 
 
@@ -108,17 +110,17 @@ async def list_objects_v2(call: Call) -> web.Response:
     """A page of objects after a continuation token or `start-after`."""
     first = call.target.first
     prefix, delimiter, start_after = first("prefix") or "", first("delimiter") or "", first("start-after") or ""
-    limit, encode = _limit(call), _encoding(call)
+    limit, encode = limit_of(call), encoding_of(call)
     token = first("continuation-token") or ""  # oss2 always sends one, empty on the first page
     after = _after(token) if token else start_after
     found = await _page(call, prefix, delimiter, after, limit)
     rows: list[Row] = [
         ("Name", call.bucket),
-        ("Prefix", _text(prefix, encode)),
-        *([("StartAfter", _text(start_after, encode))] if start_after else []),
+        ("Prefix", text_of(prefix, encode)),
+        *([("StartAfter", text_of(start_after, encode))] if start_after else []),
         *([("ContinuationToken", token)] if token else []),
         ("MaxKeys", limit),
-        ("Delimiter", _text(delimiter, encode)),
+        ("Delimiter", text_of(delimiter, encode)),
         *([("EncodingType", "url")] if encode else []),
         ("IsTruncated", bool(found.next_marker)),
         ("KeyCount", len(found.objects) + len(found.prefixes)),
@@ -138,19 +140,19 @@ async def _page(call: Call, prefix: str, delimiter: str, after: str, limit: int)
 
 def _contents(call: Call, found: Page, encode: bool, *, owner: bool) -> list[Row]:
     rows: list[Row] = [("Contents", _object_rows(call, stored, encode, owner)) for stored in found.objects]
-    return rows + [("CommonPrefixes", [("Prefix", _text(prefix, encode))]) for prefix in found.prefixes]
+    return rows + [("CommonPrefixes", [("Prefix", text_of(prefix, encode))]) for prefix in found.prefixes]
 
 
 def _object_rows(call: Call, stored: StoredObject, encode: bool, owner: bool) -> list[Row]:
     rows: list[Row] = [
-        ("Key", _text(stored.key, encode)),
+        ("Key", text_of(stored.key, encode)),
         ("LastModified", iso_time(stored.modified_at)),
         ("ETag", f'"{stored.etag}"'),
         ("Type", stored.object_type),
         ("Size", stored.size),
         ("StorageClass", "Standard"),
     ]
-    return [*rows, ("Owner", _owner(call))] if owner else rows
+    return [*rows, ("Owner", owner_of(call))] if owner else rows
 
 
 def _bucket_rows(call: Call, bucket: Bucket) -> list[Row]:
@@ -166,7 +168,8 @@ def _bucket_rows(call: Call, bucket: Bucket) -> list[Row]:
     ]
 
 
-def _owner(call: Call) -> list[Row]:
+def owner_of(call: Call) -> list[Row]:
+    """The account, as documents name it."""
     return [("ID", call.service.account.account_id), ("DisplayName", call.service.account.account_id)]
 
 
@@ -174,7 +177,8 @@ def _location(call: Call) -> str:
     return f"oss-{call.service.account.region}"
 
 
-def _limit(call: Call) -> int:
+def limit_of(call: Call) -> int:
+    """`max-keys`; `InvalidArgument`."""
     text = call.target.first("max-keys")
     if text is None or text == "":
         return DEFAULT_KEYS
@@ -183,7 +187,8 @@ def _limit(call: Call) -> int:
     return int(text)
 
 
-def _encoding(call: Call) -> bool:
+def encoding_of(call: Call) -> bool:
+    """Whether names are to be URL-encoded; `InvalidArgument`."""
     text = call.target.first("encoding-type")
     if text not in (None, "", "url"):
         raise invalid_argument("Invalid Encoding Method specified in Request", "encoding-type", str(text))
@@ -197,7 +202,8 @@ def _after(token: str) -> str:
         raise invalid_argument("The continuation token is not valid.", "continuation-token", token) from exc
 
 
-def _text(text: str, encode: bool) -> str:
+def text_of(text: str, encode: bool) -> str:
+    """A name in a document."""
     return url_encoded(text) if encode else text
 
 

@@ -10,6 +10,7 @@ from aiohttp import web
 from localcloud.oss.call import Call
 from localcloud.oss.conditions import Conditions, byte_range, http_date
 from localcloud.oss.errors import invalid_argument
+from localcloud.oss.handlers.headers import version_headers
 from localcloud.oss.operation import RESPONSE_OVERRIDES
 from localcloud.oss.records import APPENDABLE, StoredObject
 from localcloud.oss.threads import Threads
@@ -46,10 +47,10 @@ class _Piece:
 async def get_object(call: Call) -> web.Response:
     """The object's bytes, or a range of them, if the request's conditions hold."""
     store, headers = call.service.store, call.headers
-    standard = headers.get("x-oss-range-behavior", "") == "standard"
+    standard, version = headers.get("x-oss-range-behavior", "") == "standard", _version(call)
 
     def find() -> tuple[StoredObject, tuple[int, int] | None, _Piece | bytes]:
-        stored, file = store.open(call.bucket, call.key)
+        stored, file = store.open(call.bucket, call.key, version)
         with file:
             Conditions.of(headers).check(stored)
             span = byte_range(headers.get("range", ""), stored.size, standard=standard)
@@ -90,21 +91,26 @@ async def _stream(piece: _Piece, length: int, threads: Threads) -> AsyncIterator
 
 async def head_object(call: Call) -> web.Response:
     """All that GetObject says of an object, without its bytes."""
-    stored = await call.service.threads.run(call.service.store.head, call.bucket, call.key)
+    stored = await call.service.threads.run(call.service.store.head, call.bucket, call.key, _version(call))
     Conditions.of(call.headers).check(stored)
     return web.Response(headers={**describe(stored), "Content-Length": str(stored.size)})
 
 
 async def get_object_meta(call: Call) -> web.Response:
     """ETag, size and time only (`?objectMeta`)."""
-    stored = await call.service.threads.run(call.service.store.head, call.bucket, call.key)
+    stored = await call.service.threads.run(call.service.store.head, call.bucket, call.key, _version(call))
     headers = {
         "ETag": f'"{stored.etag}"',
         "Last-Modified": http_date(stored.modified_at),
         "x-oss-hash-crc64ecma": str(stored.crc64),
         "Content-Length": str(stored.size if call.target.method == "HEAD" else 0),
+        **version_headers(stored),
     }
     return web.Response(headers=headers)
+
+
+def _version(call: Call) -> str:
+    return call.target.first("versionId") or ""
 
 
 def describe(stored: StoredObject) -> dict[str, str]:
@@ -117,7 +123,10 @@ def describe(stored: StoredObject) -> dict[str, str]:
         "x-oss-object-type": stored.object_type,
         "x-oss-hash-crc64ecma": str(stored.crc64),
         "x-oss-storage-class": "Standard",
+        **version_headers(stored),
     }
+    if stored.attributes.tags:
+        headers["x-oss-tagging-count"] = str(len(stored.attributes.tags))
     if stored.content_md5:
         headers["Content-MD5"] = stored.content_md5
     if stored.object_type == APPENDABLE:

@@ -9,15 +9,17 @@ from aiohttp import web
 from localcloud.oss.call import Call
 from localcloud.oss.errors import OssError, invalid_argument
 from localcloud.oss.events import object_created
+from localcloud.oss.handlers.headers import deletion_headers, version_headers
 from localcloud.oss.records import StoredObject
+from localcloud.oss.signatures import Headers
 from localcloud.oss.upload import Upload, attributes_of
 
 
 async def put_object(call: Call) -> web.Response:
     """Create or overwrite a Normal object; with `x-oss-forbid-overwrite: true` only create."""
-    store, attributes, forbid = call.service.store, attributes_of(call.headers), forbids_overwrite(call)
+    store, attributes, forbid = call.service.store, attributes_of(call.headers), forbids_overwrite(call.headers)
     await call.service.threads.run(store.bucket, call.bucket)  # before the body is asked for
-    async with Upload(store, call.service.threads) as upload:
+    async with Upload(call.service) as upload:
         await upload.receive(call.request)
 
         def write() -> tuple[StoredObject, int]:
@@ -28,16 +30,17 @@ async def put_object(call: Call) -> web.Response:
         "ETag": f'"{stored.etag}"',
         "x-oss-hash-crc64ecma": str(stored.crc64),
         "Content-MD5": stored.content_md5,
+        **version_headers(stored),
     }
     return web.Response(headers=headers)
 
 
 async def append_object(call: Call) -> web.Response:
     """Append at `position`, which must be the object's length; 0 creates it."""
-    store, attributes, forbid = call.service.store, attributes_of(call.headers), forbids_overwrite(call)
+    store, attributes, forbid = call.service.store, attributes_of(call.headers), forbids_overwrite(call.headers)
     position = _position(call)
     await call.service.threads.run(store.bucket, call.bucket)
-    async with Upload(store, call.service.threads) as upload:
+    async with Upload(call.service) as upload:
         await upload.receive(call.request)
 
         def write() -> StoredObject:
@@ -55,19 +58,21 @@ async def append_object(call: Call) -> web.Response:
         "ETag": f'"{stored.etag}"',
         "x-oss-hash-crc64ecma": str(stored.crc64),
         "x-oss-next-append-position": str(stored.size),
+        **version_headers(stored),
     }
     return web.Response(headers=headers)
 
 
 async def delete_object(call: Call) -> web.Response:
-    """Delete an object; 204 whether or not there was one."""
-    await call.service.threads.run(call.service.store.delete, call.bucket, [call.key])
-    return web.Response(status=204)
+    """Delete an object or one version of it; 204 whether or not there was one."""
+    item = (call.key, call.target.first("versionId") or "")
+    (done,) = await call.service.threads.run(call.service.store.delete, call.bucket, [item])
+    return web.Response(status=204, headers=deletion_headers(done))
 
 
-def forbids_overwrite(call: Call) -> bool:
+def forbids_overwrite(headers: Headers) -> bool:
     """The value of `x-oss-forbid-overwrite`, absent meaning false."""
-    value = call.headers.get("x-oss-forbid-overwrite", "false").lower()
+    value = headers.get("x-oss-forbid-overwrite", "false").lower()
     if value not in ("true", "false"):
         raise invalid_argument("The value must be true or false.", "x-oss-forbid-overwrite", value)
     return value == "true"

@@ -70,7 +70,7 @@ class Fleet:
         self._sessions: dict[str, AccessKey] = {}
         self._session_times: dict[str, float] = {}
         self._python_lock = asyncio.Lock()
-        self._unpack_lock = asyncio.Lock()
+        self._merge_lock = asyncio.Lock()
         self._sweeper: asyncio.Task[None] | None = None
 
     def pool(self, spec: FunctionSpec) -> Pool:
@@ -163,9 +163,9 @@ class Fleet:
     async def _start(self, instance: Instance) -> None:
         spec, platform = instance.spec, self._platform
         python_bin = await bare_python(platform.root, self._python_lock)
-        async with self._unpack_lock:
-            code_dir = await platform.in_thread(archive.unpack_code, platform.root, spec.code)
-            opt_dir = await platform.in_thread(archive.unpack_layers, platform.root, spec.layers)
+        code_dir = spec.code.directory
+        async with self._merge_lock:
+            opt_dir = await platform.in_thread(archive.merge_layers, platform.root, spec.layers)
         home = platform.root / "home" / instance.instance_id
         port = free_port()
         variables = instance_environment(

@@ -17,7 +17,7 @@ from localcloud.account import Account
 from localcloud.children import Guardian
 from localcloud.clock import Clock
 from localcloud.faults import Faults
-from localcloud.fc import control, triggers
+from localcloud.fc import archive, control, triggers
 from localcloud.fc.async_queue import AsyncQueue
 from localcloud.fc.errors import FcError
 from localcloud.fc.fleet import Fleet, Platform
@@ -75,6 +75,7 @@ class FunctionCompute:
             root.resolve(), account, clock, faults, guardian or Guardian(), log_dir, log, freeze, idle_seconds
         )
         self._platform = platform
+        archive.clear_leftovers(platform.root)
         self._host = host
         self._bind = bind
         self._nonces = Nonces()

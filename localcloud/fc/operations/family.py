@@ -30,7 +30,7 @@ class Family:
         names = [name for name in vars(type(self)) if not name.startswith("_")]
         return {"".join(part.capitalize() for part in name.split("_")): getattr(self, name) for name in names}
 
-    async def _package(self, code: Any, *, required: bool) -> archive.Package | None:
+    async def _package(self, kind: str, code: Any, *, required: bool) -> archive.Package | None:
         if not code:
             if required:
                 raise invalid("code is required")
@@ -40,7 +40,7 @@ class Family:
         if not isinstance(code.get("zipFile"), str):
             raise invalid("code.zipFile is required")
         return await self._platform.in_thread(
-            archive.store, self._platform.root, code["zipFile"], code.get("checksum") or ""
+            archive.store, self._platform.root, kind, code["zipFile"], code.get("checksum") or ""
         )
 
 

@@ -26,14 +26,14 @@ class Functions(Family):
 
     async def create_function(self, call: Call) -> dict[str, Any]:
         given = call.json()
-        code = await self._package(given.pop("code", None), required=True)
+        code = await self._package("code", given.pop("code", None), required=True)
         assert code is not None
         return self._registry.create_function(given, code).latest.config
 
     async def update_function(self, call: Call) -> dict[str, Any]:
         given = call.json()
         self._registry.function(call.names[0])
-        code = await self._package(given.pop("code", None), required=False)
+        code = await self._package("code", given.pop("code", None), required=False)
         return self._registry.update_function(call.names[0], given, code).latest.config
 
     async def get_function(self, call: Call) -> dict[str, Any]:

@@ -17,7 +17,7 @@ class Layers(Family):
     async def create_layer_version(self, call: Call) -> dict[str, Any]:
         given = call.json()
         check_keys(given, {"code", "compatibleRuntime", "description", "license"}, "CreateLayerVersion")
-        package = await self._package(given.pop("code", None), required=True)
+        package = await self._package("layer", given.pop("code", None), required=True)
         assert package is not None
         return _layer(self._registry.create_layer_version(call.names[0], given, package))
 

@@ -48,4 +48,10 @@ def instance() -> Leases:
     return from_settings(config.settings())
 
 
+def initialize() -> None:
+    """Function Compute's initializer: import now what the first request would wait for (300 ms)."""
+    import aliyunsdkcore.client  # noqa: F401
+    import oss2  # noqa: F401
+
+
 app = make_app(routes(instance))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from enum import Enum
 from typing import Final
 
 from isikit import logs
-from isikit.errors import AlreadyExists, StorageError
+from isikit.errors import AlreadyExists, DeadlineExceeded, Overloaded, StorageError
 from isikit.host import context
 from isikit.host.context import Deadline
 from isikit.objects import ObjectInfo, ObjectStore
@@ -22,6 +23,7 @@ from functions.prompts.stored import Stored
 from functions.prompts.warm import Warm
 
 _PUT_SECONDS: Final = 10.0  # outside of a request
+_PATIENCE_SECONDS: Final = 1.0  # with OSS, where memory can answer instead
 _ROUNDS: Final = 3  # of publishing where somebody else's object is in the way, and is not whole
 
 
@@ -178,12 +180,15 @@ class Cache:
     async def _head(self, key: str) -> Look:
         asked_at = self._clock()
         before = self._warm.stale(key, asked_at)
+        remembered = before if before is not None and before.expires_at is None else None
         try:
-            info = await self._store.head(key)
-        except StorageError:
-            if before is not None and before.expires_at is None:
-                return _judged(before)
-            raise
+            async with asyncio.timeout(_PATIENCE_SECONDS if remembered else None):
+                info = await self._store.head(key)
+        except (StorageError, Overloaded, DeadlineExceeded, TimeoutError):
+            if remembered is None:
+                raise
+            self._warm.trust(key, asked_at)  # or every hit would wait for OSS for as long as it is down
+            return _judged(remembered)
         if info is None:
             self._warm.drop(key)
             return _MISSING

@@ -23,7 +23,7 @@ from functions.prompts.prompt import FREE, Cost, Place, Prompt
 from functions.prompts.recipe import Recipes, expires_at
 from functions.prompts.rendition import Rendition, derive
 from functions.prompts.stored import Stored, metadata
-from functions.prompts.synthesis import Progress, Synthesis
+from functions.prompts.synthesis import Progress, Spoken, Synthesis
 
 How = Literal["hit", "miss", "coalesced"]
 
@@ -168,10 +168,7 @@ class Maker:
         async def work() -> Made:
             nonlocal leads
             leads = True
-            try:
-                return await self._found_or_spoken(job)
-            finally:
-                self._progress.pop(job.place.master_key, None)
+            return await self._found_or_spoken(job)
 
         made = await self._masters.run((job.place.master_key, job.replaces, job.may_speak), work)
         return made if leads else _followed(made)
@@ -201,18 +198,33 @@ class Maker:
         return made
 
     async def _spoken(self, job: Job) -> Made:
-        progress = self._progress[job.place.master_key] = Progress()
         made_at = job.made_at or await self._recipes.write(job.place, job.prompt)
-        spoken = await self._synthesis.speak(job.prompt, job.tenant, job.deadline, progress)
+        spoken = await self._speak(job)
         if job.replaces:
             # What was derived from the old master goes first: after a crash here it is derived again from either.
-            await self._cache.delete(*await self._cache.list(job.place.prefix))
+            await self._forget_renditions(job.place)
         body = wav.write(spoken.pcm, spoken.rate_hz)
         entries = metadata(body, spoken.duration_ms, job.prompt.voice, expires_at(job.place, made_at))
         stored = await self._cache.publish(
             job.place.master_key, body, MASTER_TYPE, entries, replace=job.replaces, keep=False
         )
+        if job.replaces:
+            await self._forget_renditions(
+                job.place
+            )  # a player's GET may have derived one from the old master meanwhile
         return Made(stored, "miss", job.prompt.cost())
+
+    async def _speak(self, job: Job) -> Spoken:
+        key, progress = job.place.master_key, Progress()
+        self._progress[key] = progress
+        try:
+            return await self._synthesis.speak(job.prompt, job.tenant, job.deadline, progress)
+        finally:
+            if self._progress.get(key) is progress:
+                del self._progress[key]
+
+    async def _forget_renditions(self, place: Place) -> None:
+        await self._cache.delete(*await self._cache.list(place.prefix))
 
 
 def _followed(made: Made) -> Made:

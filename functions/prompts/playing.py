@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from isikit import logs
-from isikit.errors import IsiError, MethodNotAllowed, NotFound, RequestError
+from isikit.errors import IsiError, MethodNotAllowed, NotFound, RequestError, StorageError
 from isikit.host import context
 from isikit.host.responses import problem_response
 from starlette.datastructures import Headers
@@ -129,6 +129,8 @@ def _respond(method: str, headers: Headers, stored: Stored, rendition: Rendition
         return Response(status_code=304, headers=common)
     if isinstance(decision, Unsatisfiable):
         raise OutOfRange(has.size)
+    if method == "GET" and stored.body is None:
+        raise StorageError("The audio was found without its bytes.", code="oss.damaged")
     body = stored.body or b""
     if isinstance(decision, Part):
         common["Content-Range"] = f"bytes {decision.start}-{decision.end}/{has.size}"

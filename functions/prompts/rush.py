@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from isikit import claims, logs
 from isikit.claims import Claim, ClaimLost
-from isikit.errors import StorageError
+from isikit.errors import IsiError
 from isikit.host.context import Deadline
 from isikit.journal import Journal
 
@@ -83,7 +83,7 @@ async def _renewed(claim: Claim, pause: Callable[[float], Awaitable[None]]) -> A
         await asyncio.wait((renewing,))
         try:
             await claim.release()
-        except StorageError as error:
+        except IsiError as error:
             logs.failure("claim.kept", error, level="warning")  # it ends by itself
 
 
@@ -95,5 +95,5 @@ async def _renew(claim: Claim, pause: Callable[[float], Awaitable[None]]) -> Non
         except ClaimLost as error:
             logs.failure("claim.lost", error, level="warning")
             return
-        except StorageError as error:
+        except IsiError as error:
             logs.failure("claim.not_renewed", error, level="warning")  # there is time for two more tries

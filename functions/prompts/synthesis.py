@@ -121,8 +121,10 @@ class Synthesis:
     async def _piece(self, utterance: Utterance, deadline: Deadline, progress: Progress) -> Pcm:
         progress.is_queued = self._places.locked() and not progress.has_begun
         try:
-            await asyncio.wait_for(self._places.acquire(), deadline.remaining())
-        except asyncio.TimeoutError as error:
+            # Not wait_for: in Python 3.11 it swallows a cancellation that comes as the place is given.
+            async with asyncio.timeout(deadline.remaining()):
+                await self._places.acquire()
+        except TimeoutError as error:
             raise DeadlineExceeded if progress.has_begun else Overloaded from error
         progress.has_begun, progress.is_queued = True, False
         try:

@@ -11,6 +11,8 @@ from functions.prompts.stored import Stored
 FRESH_SECONDS: Final = 60.0
 """How long a hit is believed without asking OSS: so a deletion, or damage done there, shows within a minute."""
 MAX_BYTES: Final = 128 * 1024 * 1024
+TRUST_SECONDS: Final = 5.0
+"""How long a hit is believed after OSS could not be asked."""
 _ENTRY_BYTES: Final = 2_048  # of an entry without its audio, rounded up
 
 
@@ -43,6 +45,12 @@ class Warm:
         """What was known of `key`, however long ago."""
         entry = self._entries.get(key)
         return None if entry is None else entry.stored.aged(max(0.0, now - entry.verified_at))
+
+    def trust(self, key: str, now: float) -> None:
+        """Believe what is known of `key` a little longer, though nobody could be asked."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            entry.verified_at = now - FRESH_SECONDS + TRUST_SECONDS
 
     def keep(self, stored: Stored, now: float) -> None:
         """Remember what was just made sure of."""

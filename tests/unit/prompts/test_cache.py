@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
-from isikit.errors import StorageError
+from isikit.errors import DeadlineExceeded, IsiError, Overloaded, StorageError
 from support.memory_store import MemoryStore, MovableClock, StoredObject
 
 from functions.prompts.cache import Cache, Health
@@ -163,3 +165,36 @@ def test_times_in_metadata_read_back_as_they_were_written() -> None:
     assert rfc3339(1_700_000_000.9) == "2023-11-14T22:13:20Z"
     assert moment("2023-11-14T22:13:20Z") == 1_700_000_000.0
     assert moment("2023-11-14 22:13:20") is None
+
+
+async def test_while_oss_hangs_what_is_remembered_waits_for_it_once_and_not_for_long(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A player gives up within seconds, and some throw their own good copy away then."""
+    monkeypatch.setattr("functions.prompts.cache._PATIENCE_SECONDS", 0.01)
+    await shelf.publish(b"sound")
+    asked = 0
+
+    async def hang(key: str) -> None:
+        nonlocal asked
+        asked += 1
+        await asyncio.Event().wait()
+
+    shelf.store.head = hang  # type: ignore[method-assign, assignment]
+    shelf.pass_time(61)
+    for _ in range(3):
+        assert (await shelf.cache.audio(KEY)).intact is not None
+    assert asked == 1
+    shelf.pass_time(5)
+    assert (await shelf.cache.audio(KEY)).intact is not None
+    assert asked == 2
+
+
+@pytest.mark.parametrize("error", [Overloaded, DeadlineExceeded])
+async def test_when_no_thread_is_free_to_ask_oss_memory_answers(shelf: Shelf, error: type[IsiError]) -> None:
+    await shelf.publish(b"sound")
+    shelf.pass_time(61)
+    shelf.store.fail("head", error=error)
+    look = await shelf.cache.audio(KEY)
+    assert look.stored is not None
+    assert look.stored.body == b"sound"

@@ -177,3 +177,17 @@ async def test_one_who_goes_away_takes_nothing_from_those_who_wait_with_him(worl
     world.speaker.gate.set()
     assert (await patient).status == 200
     assert len(world.speaker.said) == 1
+
+
+async def test_a_claim_that_cannot_be_given_back_in_time_hides_neither_result_nor_error() -> None:
+    crowd = Rush()
+    crowd.store.fail("append", nth=2, error=DeadlineExceeded)
+
+    async def fail() -> str:
+        raise SpeechError
+
+    with pytest.raises(SpeechError):
+        await crowd.alone("a", work=fail)
+    crowd.store.clock.move(rush.CLAIM_SECONDS + 1)
+    crowd.store.fail("append", nth=2, error=DeadlineExceeded)
+    assert await crowd.alone("b") == ("done", True)

@@ -141,14 +141,15 @@ class Cloud:
         await self._serve(
             oss=oss.make_app(store, self.account, self.faults, self.clock, fc.object_created),
             nls=nls.make_app(self.account, engine, self.faults, self.clock),
-            pop=pop.make_app(self.account, self.faults, self.clock),
+            pop=pop.make_app(self.account, self.faults, self.clock, engine),
             sls=sls.make_app(self.faults),
         )
         self._started.push_async_callback(fc.close)
+        desk = gateway.Desk(self.clock, fc)
         await self._serve(
             fc=fc.control_app(),
-            admin=admin.make_app(self.faults, self.clock, fc),
-            gateway=gateway.make_app(routes),
+            admin=desk.at(admin.make_app(self.faults, self.clock, fc)),
+            gateway=gateway.make_app(routes, desk.policies),
         )
         write_whole(self.workspace.endpoints, asdict(endpoints))
         log.event("localcloud.started", engine=self._engine_name, account_id=self.account.account_id)

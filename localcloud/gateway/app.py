@@ -12,7 +12,9 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from localcloud.fc.headers import CLIENT_MAY_SEND, HOP_BY_HOP
+from localcloud.gateway.consumers import Denied
 from localcloud.gateway.openapi import merge
+from localcloud.gateway.policies import BODY_LIMIT_BYTES, Policies, denied, unmark
 from localcloud.gateway.problems import problem
 from localcloud.gateway.routes import function_of
 from localcloud.relay import HEADER_LINE_LIMIT_BYTES, answering_all, relay
@@ -24,7 +26,11 @@ _OPENAPI_SECONDS = 30.0
 
 
 def make_app(
-    routes: Mapping[str, str], *, connect_seconds: float = CONNECT_SECONDS, read_seconds: float = READ_SECONDS
+    routes: Mapping[str, str],
+    policies: Policies | None = None,
+    *,
+    connect_seconds: float = CONNECT_SECONDS,
+    read_seconds: float = READ_SECONDS,
 ) -> web.Application:
     """Route requests to the functions' HTTP triggers.
 
@@ -32,19 +38,24 @@ def make_app(
     ----------
     routes
         The base URLs (no slash at the end) of `token`, `tts` and `asr`.
+    policies
+        Consumers and per-route authentication; without them nobody is authenticated here.
 
     What the gateway itself has to say is problem+json: 400 `gateway.header_refused` for an `x-fc-*` header that
     Function Compute would refuse, 502 `gateway.bad_answer`, 503 `gateway.unavailable`, 504 `gateway.timeout`.
     """
-    gateway = _Gateway(routes, connect_seconds, read_seconds)
-    app = answering_all(gateway.answer)
+    gateway = _Gateway(routes, policies, connect_seconds, read_seconds)
+    app = answering_all(gateway.answer, client_max_size=BODY_LIMIT_BYTES)
     app.cleanup_ctx.append(gateway.session)
     return app
 
 
 class _Gateway:
-    def __init__(self, routes: Mapping[str, str], connect_seconds: float, read_seconds: float) -> None:
+    def __init__(
+        self, routes: Mapping[str, str], policies: Policies | None, connect_seconds: float, read_seconds: float
+    ) -> None:
         self._routes = routes
+        self._policies = policies
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, sock_read=read_seconds)
         self._session: aiohttp.ClientSession | None = None
 
@@ -79,9 +90,13 @@ class _Gateway:
         url = URL(self._routes[function] + request.raw_path, encoded=True)
         headers = _passed_on(request.headers)
         body: bytes | AsyncIterator[bytes] | None = None
+        try:
+            read = await self._admit(request, headers)
+        except Denied as refusal:
+            return denied(refusal)
         if request.body_exists:
-            if request.content_length is not None and request.content_length <= _BUFFERED_BYTES:
-                body = await request.read()
+            if read is not None or _short(request):
+                body = read if read is not None else await request.read()
                 headers.popall("Content-Length", None)
             else:
                 body = request.content.iter_any()
@@ -101,6 +116,13 @@ class _Gateway:
                 raise asyncio.CancelledError from error  # the client is gone, or its answer is cut off already
             return problem(502, "gateway.bad_answer", f"the function {function} broke off its answer")
 
+    async def _admit(self, request: web.Request, headers: CIMultiDict[str]) -> bytes | None:
+        """The gateway's own checks and marks; the body, if they had to read it."""
+        if self._policies is not None:
+            return await self._policies.admit(request, headers)
+        unmark(headers)
+        return None
+
     async def openapi(self, request: web.Request) -> web.StreamResponse:
         """The functions' documents, merged. Asked for each time: a deployment may change them."""
         documents = {}
@@ -117,6 +139,10 @@ class _Gateway:
                     503, "gateway.unavailable", f"the function {function} does not describe itself", retry_after=1
                 )
         return web.json_response(merge(documents))
+
+
+def _short(request: web.Request) -> bool:
+    return request.content_length is not None and request.content_length <= _BUFFERED_BYTES
 
 
 def _passed_on(headers: Mapping[str, str]) -> CIMultiDict[str]:

@@ -82,7 +82,9 @@ async def upload_part_copy(call: Call) -> web.Response:
 
     part = await call.service.threads.run(write)
     rows: list[Row] = [("LastModified", iso_time(part.modified_at)), ("ETag", f'"{part.etag}"')]
-    return _xml("CopyPartResult", rows)
+    answer = _xml("CopyPartResult", rows)
+    answer.headers["ETag"] = f'"{part.etag}"'  # ali-oss takes it from here
+    return answer
 
 
 async def complete_multipart_upload(call: Call) -> web.Response:

@@ -26,7 +26,7 @@ CALLS: dict[str, Any] = {
     "get processed": lambda b: b.get_object("k", process="image/resize,w_1"),
     "put bucket acl": lambda b: b.put_bucket_acl(oss2.BUCKET_ACL_PUBLIC_READ),
     "transition": lambda b: b._do("PUT", BUCKET, "", params={"lifecycle": ""}, data=TRANSITION),
-    "copied process": lambda b: b._do("PUT", BUCKET, "k", headers={"x-oss-copy-source": f"/{BUCKET}/k?x-oss-process=a"}),
+    "copied process": lambda b: b._do("PUT", BUCKET, "k", headers={"x-oss-copy-source": "/b/k?x-oss-process=a"}),
     "appended version": lambda b: b._do("POST", BUCKET, "j", params={"append": "", "position": "0", "versionId": "1"}),
     "encrypted upload": lambda b: b.init_multipart_upload("k", headers={"x-oss-server-side-encryption": "AES256"}),
     "get stat": lambda b: b.get_bucket_stat(),

@@ -1,8 +1,7 @@
-"""The actions served: CreateToken of the speech service and AssumeRole of STS."""
+"""The actions served: CreateToken and file transcription of the speech service, and AssumeRole of STS."""
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 import time
@@ -12,6 +11,9 @@ from typing import Any
 
 from localcloud.account import AccessKey, Account
 from localcloud.pop.errors import PopError
+from localcloud.pop.filetrans import FileService, documents
+from localcloud.pop.filetrans.order import read_order
+from localcloud.pop.filetrans.statuses import FileRefusal
 from localcloud.pop.gateway import RpcRequest
 
 _ROLE_ARN = re.compile(r"acs:ram::(\d+):role/([\w.@-]{1,64})", re.IGNORECASE)
@@ -20,28 +22,44 @@ _MIN_DURATION_SECONDS, _MAX_DURATION_SECONDS, _DEFAULT_DURATION_SECONDS = 900, 4
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """An admitted request, and what actions work with. `files` is None where no engine was given."""
+
+    account: Account
+    key: AccessKey
+    request: RpcRequest
+    files: FileService | None
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
-    """An action by name and API version; `perform` answers what is added to the RequestId."""
+    """An action by name and API version.
+
+    `perform` answers what is added to the RequestId; `failure` is how its service refuses inside an HTTP 200, by a
+    fault's code and value.
+    """
 
     name: str
     version: str
-    perform: Callable[[Account, AccessKey, RpcRequest], dict[str, Any]]
+    perform: Callable[[Call], dict[str, Any]]
+    failure: Callable[[Call, str, str], dict[str, Any]]
 
 
-def create_token(account: Account, key: AccessKey, request: RpcRequest) -> dict[str, Any]:
+def create_token(call: Call) -> dict[str, Any]:
     """A speech token that lives as long as its ExpireTime (epoch seconds) says; earlier tokens stay valid."""
-    token, expires_at = account.new_speech_token()
+    token, expires_at = call.account.new_speech_token()
     return {
         "NlsRequestId": secrets.token_hex(16),
-        "Token": {"ExpireTime": expires_at, "Id": token, "UserId": account.account_id},
+        "Token": {"ExpireTime": expires_at, "Id": token, "UserId": call.account.account_id},
     }
 
 
-def assume_role(account: Account, key: AccessKey, request: RpcRequest) -> dict[str, Any]:
+def assume_role(call: Call) -> dict[str, Any]:
     """Temporary credentials of a role. Any role of the account may be assumed; a policy is not served.
 
     Source: api.aliyun.com, Sts 2015-04-01, AssumeRole.
     """
+    account, request = call.account, call.request
     match = _ROLE_ARN.fullmatch(request.need("RoleArn"))
     if match is None:
         raise PopError("InvalidParameter.RoleArn", "The parameter RoleArn is wrongly formed.", status=400)
@@ -79,9 +97,52 @@ def _duration(text: str) -> int:
     return int(text)
 
 
+def submit_task(call: Call) -> dict[str, Any]:
+    """Queue a recording for transcription; what is wrong with `Task` is told by a StatusCode."""
+    files = _files(call)
+    files.admit_submit()
+    try:
+        refuse_addresses = files.limits.refuse_addresses
+        order = read_order(call.request.need("Task"), call.account, refuse_addresses=refuse_addresses)
+    except FileRefusal as refusal:
+        return documents.submitted("", refusal.status)
+    return documents.submitted(files.submit(order).task_id)
+
+
+def get_task_result(call: Call) -> dict[str, Any]:
+    """The state or the result of a task."""
+    return _files(call).state(call.request.need("TaskId"))
+
+
+def no_token(call: Call, code: str, message: str) -> dict[str, Any]:
+    """CreateToken inside an HTTP 200: no Token but an ErrCode and an ErrMsg, by default those of a RAM user without
+    rights."""
+    number = int(code) if code.isdigit() else 40020503
+    return {"NlsRequestId": secrets.token_hex(16), "ErrCode": number, "ErrMsg": message or "No permission"}
+
+
+def no_transcript(call: Call, code: str, message: str) -> dict[str, Any]:
+    """File transcription inside an HTTP 200: a StatusCode, by default the exceeded quota or the empty result."""
+    task_id = call.request.get("TaskId")
+    return documents.submitted(task_id, int(code) if code.isdigit() else 21050003 if task_id else 41050001)
+
+
+def _no_business(call: Call, code: str, message: str) -> dict[str, Any]:
+    raise PopError("NotImplemented", "this action does not fail inside an HTTP 200")
+
+
+def _files(call: Call) -> FileService:
+    if call.files is None:
+        raise PopError("NotImplemented", "this POP was started without an engine: it transcribes no files")
+    return call.files
+
+
+_FILETRANS_VERSIONS = ("2018-08-17", "2021-12-21")  # the second is the off-peak product's, with the same messages
 ACTIONS = (
-    Action("CreateToken", "2019-02-28", create_token),
-    Action("AssumeRole", "2015-04-01", assume_role),
+    *(Action("CreateToken", version, create_token, no_token) for version in ("2019-02-28", "2019-07-17")),
+    Action("AssumeRole", "2015-04-01", assume_role, _no_business),
+    *(Action("SubmitTask", version, submit_task, no_transcript) for version in _FILETRANS_VERSIONS),
+    *(Action("GetTaskResult", version, get_task_result, no_transcript) for version in _FILETRANS_VERSIONS),
 )
 
 
@@ -94,12 +155,3 @@ def find(request: RpcRequest) -> Action:
         if action.version == request.get("Version"):
             return action
     raise PopError("InvalidVersion")
-
-
-def business_failure(code: str, message: str) -> dict[str, Any]:
-    """How the speech service refuses inside an HTTP 200: no Token, an ErrCode and an ErrMsg.
-
-    The default is that of a RAM user who may not use the service.
-    """
-    number = json.loads(code) if code.isdigit() else 40020503
-    return {"NlsRequestId": secrets.token_hex(16), "ErrCode": number, "ErrMsg": message or "No permission"}

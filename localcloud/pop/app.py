@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import uuid
@@ -11,26 +12,39 @@ from aiohttp import web
 
 from localcloud.account import Account
 from localcloud.clock import Clock
+from localcloud.engines import Engine
 from localcloud.faults import FAULT, Fault, Faults, Handler
-from localcloud.pop import actions
+from localcloud.pop import acs3, actions
 from localcloud.pop.errors import PopError
+from localcloud.pop.filetrans import FILETRANS, FileLimits, FileService
 from localcloud.pop.gateway import Gateway, RpcRequest
 
 _log = logging.getLogger(__name__)
 _ID = web.RequestKey("request_id", str)
 _RPC = web.RequestKey("rpc", RpcRequest)
 _FORM = "application/x-www-form-urlencoded"
-MAX_BODY_BYTES = 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024  # POP's own limit is not documented
+BODY_SECONDS = 10.0
+UNREAD = (408, 413)  # the rest of the body was not read: the connection cannot be used again
 
 
-def make_app(account: Account, faults: Faults, clock: Clock) -> web.Application:
-    """CreateToken (2019-02-28) and AssumeRole (2015-04-01) behind POP's RPC signature.
+def make_app(
+    account: Account,
+    faults: Faults,
+    clock: Clock,
+    engine: Engine | None = None,
+    *,
+    limits: FileLimits | None = None,
+) -> web.Application:
+    """CreateToken, AssumeRole, and with an engine SubmitTask and GetTaskResult, behind POP's signatures.
 
-    Faults: operations are named `pop.CreateToken` and so on, the subject is the AccessKeyId. Besides the usual actions,
-    `business` answers HTTP 200 with the fault's `code` as ErrCode and its `value` as ErrMsg instead of a token; `error`
-    takes a `code` such as `Throttling.User`, which brings its own status.
+    Faults: operations are named `pop.CreateToken` and so on, the subject is the AccessKeyId and the TaskId or Task.
+    Besides the usual actions, `business` fails inside an HTTP 200 with the fault's `code` (ErrCode, StatusCode) and
+    `value` (ErrMsg), and `empty` answers HTTP 200 with nothing but a RequestId; `error` takes a `code` such as
+    `Throttling.User`, which brings its own status. For the faults of tasks and callbacks see `filetrans.service`.
     """
     gateway = Gateway(account, clock)
+    files = None if engine is None else FileService(engine, faults, clock, limits)
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -40,6 +54,8 @@ def make_app(account: Account, faults: Faults, clock: Clock) -> web.Application:
             response = await handler(request)
         except PopError as error:
             response = _refusal(request, error)
+            if error.status in UNREAD:
+                response.force_close()
         except (ConnectionError, web.HTTPException):
             raise
         except Exception:  # noqa: BLE001 - POP answers JSON, never a web framework's page
@@ -49,17 +65,19 @@ def make_app(account: Account, faults: Faults, clock: Clock) -> web.Application:
         return response
 
     async def serve(request: web.Request) -> web.Response:
-        call = request[_RPC]
-        key = gateway.admit(call)
-        action = actions.find(call)
+        key = gateway.admit(request[_RPC])
+        call = actions.Call(account, key, request[_RPC], files)
+        action = actions.find(call.request)
         fault: Fault | None = request.get(FAULT)
         if fault is not None and fault.action == "business":
-            return _json({**actions.business_failure(fault.code, fault.value), "RequestId": request[_ID]})
-        return _json({**action.perform(account, key, call), "RequestId": request[_ID]})
+            return _json({**action.failure(call, fault.code, fault.value), "RequestId": request[_ID]})
+        if fault is not None and fault.action == "empty":
+            return _json({"RequestId": request[_ID]})
+        return _json({**action.perform(call), "RequestId": request[_ID]})
 
     def operation_of(request: web.Request) -> tuple[str, str]:
         call = request[_RPC]
-        return f"pop.{call.get('Action')}", call.get("AccessKeyId")
+        return f"pop.{call.get('Action')}", " ".join(call.get(name) for name in ("AccessKeyId", "TaskId", "Task"))
 
     def refuse(request: web.Request, fault: Fault) -> web.Response:
         code = fault.code or {400: "Throttling.User", 503: "ServiceUnavailable"}.get(fault.status, "InternalError")
@@ -67,6 +85,9 @@ def make_app(account: Account, faults: Faults, clock: Clock) -> web.Application:
         return _refusal(request, PopError(code, fault.value, status=0 if fault.status == 500 else fault.status))
 
     app = web.Application(middlewares=[answer, faults.middleware(operation_of, refuse)], client_max_size=MAX_BODY_BYTES)
+    if files is not None:
+        app[FILETRANS] = files
+        app.cleanup_ctx.append(files.alive)
     app.router.add_route("*", "/", serve)
     app.router.add_route("*", "/{tail:.*}", _elsewhere)
     return app
@@ -75,12 +96,20 @@ def make_app(account: Account, faults: Faults, clock: Clock) -> web.Application:
 async def _rpc_of(request: web.Request) -> RpcRequest:
     if request.method not in ("GET", "POST"):
         raise PopError("UnsupportedHTTPMethod")
-    if request.headers.get("Authorization", "").startswith("ACS3-"):
-        raise PopError("NotImplemented", "localcloud serves POP's HMAC-SHA1 signature only, not version 3.")
-    form = ""
-    if request.method == "POST" and request.content_type == _FORM:
-        form = (await request.read()).decode("utf-8", "replace")
-    return RpcRequest.parse(request.method, request.raw_path.partition("?")[2], form)
+    try:
+        body = await asyncio.wait_for(request.read(), BODY_SECONDS)
+    except TimeoutError as error:
+        raise PopError("RequestTimeout", "The body did not come in time.", status=408) from error
+    except web.HTTPRequestEntityTooLarge as error:
+        raise PopError("RequestEntityTooLarge", "The body is too large.", status=413) from error
+    query = request.raw_path.partition("?")[2]
+    form = body.decode("utf-8", "replace") if request.method == "POST" and request.content_type == _FORM else ""
+    if not request.headers.get("Authorization", "").startswith("ACS3-"):
+        return RpcRequest.parse(request.method, query, form)
+    signed = acs3.read(request.method, request.path, query, request.headers, body)
+    named = {"Action": request.headers["x-acs-action"], "Version": request.headers["x-acs-version"]}
+    parameters = RpcRequest.parse(request.method, query, form).parameters
+    return RpcRequest(request.method, (*named.items(), ("AccessKeyId", signed.access_key_id), *parameters), signed)
 
 
 async def _elsewhere(request: web.Request) -> web.Response:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 from localcloud.account import AccessKey, Account
 from localcloud.clock import Clock
+from localcloud.pop.acs3 import Acs3
 from localcloud.pop.errors import PopError, missing
 from localcloud.pop.nonces import Nonces
 from localcloud.pop.signature import signature, string_to_sign
@@ -19,10 +20,11 @@ MAX_SKEW_SECONDS = 15 * 60
 
 @dataclass(frozen=True, slots=True)
 class RpcRequest:
-    """One RPC call: the parameters of query and form, in the order sent."""
+    """One RPC call: the parameters of query and form, in the order sent; `acs3` when headers carry the signature."""
 
     method: str
     parameters: tuple[tuple[str, str], ...]
+    acs3: Acs3 | None = None
 
     @classmethod
     def parse(cls, method: str, query: str, form: str = "") -> RpcRequest:
@@ -56,26 +58,42 @@ class Gateway:
 
     def admit(self, request: RpcRequest) -> AccessKey:
         """The key that signed; raises PopError as the gateway refuses. A nonce counts only under a good signature."""
-        if request.get("Format") not in ("", "JSON"):
+        if request.get("Format") not in ("", "JSON", "json"):
             raise PopError("NotImplemented", "localcloud answers Format=JSON only.")
         request.need("Version")
+        if request.acs3 is not None:
+            return self._admit_acs3(request.acs3)
         access_key_id, provided = request.need("AccessKeyId"), request.need("Signature")
         if request.get("SignatureMethod") not in ("", "HMAC-SHA1") or request.get("SignatureType"):
             raise PopError("InvalidSignatureMethod")
         if request.need("SignatureVersion") != "1.0":
             raise PopError("InvalidSignatureVersion")
-        nonce, now = request.need("SignatureNonce"), self._clock.client_now()
-        if abs(now - _time(request.need("Timestamp"))) > MAX_SKEW_SECONDS:
-            raise PopError("InvalidTimeStamp.Expired")
+        nonce, now = request.need("SignatureNonce"), self._timely(request.need("Timestamp"))
         key = self._key(access_key_id, request.get("SecurityToken"))
         text = string_to_sign(request.method, request.parameters)
         expected = signature(key.access_key_secret, text)
         if not hmac.compare_digest(expected.encode(), provided.encode("utf-8", "replace")):
             message = f"Specified signature is not matched with our calculation. server string to sign is:{text}"
             raise PopError("SignatureDoesNotMatch", message)
+        return self._fresh(key, nonce, now)
+
+    def _admit_acs3(self, signed: Acs3) -> AccessKey:
+        now = self._timely(signed.date)
+        key = self._key(signed.access_key_id, signed.security_token)
+        if not signed.matches(key.access_key_secret):
+            raise PopError("SignatureDoesNotMatch")
+        return self._fresh(key, signed.nonce, now)
+
+    def _timely(self, stamp: str) -> float:
+        now = self._clock.client_now()
+        if abs(now - _time(stamp)) > MAX_SKEW_SECONDS:
+            raise PopError("InvalidTimeStamp.Expired")
+        return now
+
+    def _fresh(self, key: AccessKey, nonce: str, now: float) -> AccessKey:
         if self._account.expired(key):
             raise PopError("InvalidSecurityToken.Expired")
-        if not self._nonces.use(access_key_id, nonce, now):
+        if not self._nonces.use(key.access_key_id, nonce, now):
             raise PopError("SignatureNonceUsed")
         return key
 

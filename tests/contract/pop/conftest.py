@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from aiohttp import web
 from aliyunsdkcore.auth.credentials import AccessKeyCredential, StsTokenCredential
 from aliyunsdkcore.client import AcsClient
 from aliyunsdkcore.request import CommonRequest
@@ -16,6 +17,7 @@ from support.serving import served
 from localcloud import pop
 from localcloud.account import AccessKey, Account
 from localcloud.clock import Clock
+from localcloud.engines.tone import ToneEngine
 from localcloud.faults import Faults
 
 
@@ -25,10 +27,19 @@ class Server:
 
     clock: Clock = field(default_factory=Clock)
     faults: Faults = field(default_factory=Faults)
+    limits: pop.FileLimits = field(default_factory=pop.FileLimits)
     host: str = ""
 
     def __post_init__(self) -> None:
         self.account = Account(self.clock)
+
+    def app(self) -> web.Application:
+        """The service, with the engine whose audio carries its text."""
+        return pop.make_app(self.account, self.faults, self.clock, ToneEngine(), limits=self.limits)
+
+    def counter(self, name: str) -> int:
+        """A counter of what really happened."""
+        return self.faults.counters().get(name, 0)
 
     def client(self, key: AccessKey | None = None) -> AcsClient:
         """aliyunsdkcore with a key or a session."""
@@ -64,6 +75,6 @@ class Server:
 def server() -> Iterator[Server]:
     """A server with its own account."""
     running = Server()
-    with served(lambda: pop.make_app(running.account, running.faults, running.clock)) as host:
+    with served(lambda: running.app()) as host:
         running.host = host
         yield running

@@ -45,6 +45,16 @@ def test_the_speech_sdks_own_helper_gets_a_token(server: Server) -> None:
     assert server.account.speech_token_state(token) == "ok"
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_international_version_is_the_same(server: Server, method: str) -> None:
+    assert server.account.speech_token_state(server.call(version="2019-07-17", method=method)["Token"]["Id"]) == "ok"
+
+
+def test_an_answer_can_come_without_anything_in_it(server: Server) -> None:
+    server.faults.arm(operation="pop.CreateToken", action="empty")
+    assert set(server.call()) == {"RequestId"}
+
+
 def test_a_business_failure_is_an_http_200_without_a_token(server: Server) -> None:
     server.faults.arm(operation="pop.CreateToken", action="business")
     answer = server.call()

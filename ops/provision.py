@@ -17,6 +17,11 @@ import oss2
 from ops.endpoints import Endpoints
 
 TENANT_ID = "demo"
+KEPT_DAYS = {
+    "prompts": {"e/": 2, "masters/e/": 2},  # a day prompt's life is a day; this only sweeps
+    "state": {"day-recipes/": 2, "attempts/": 30},  # texts with names and amounts, and transcripts long published
+}
+"""What OSS deletes by itself, by bucket and prefix. Never journals: somebody may be reading one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +34,16 @@ class Tenant:
 
 def buckets(endpoints: Endpoints, names: dict[str, str]) -> None:
     """Create the private buckets that are missing; `names` maps `prompts`, `recordings`, `state` to bucket names."""
-    for name in names.values():
+    for kind, name in names.items():
         bucket = _bucket(endpoints, name)
         try:
             bucket.create_bucket(oss2.BUCKET_ACL_PRIVATE)
         except oss2.exceptions.ServerError as error:
             if error.code != "BucketAlreadyExists":
                 raise
+            bucket.get_bucket_info()  # refused where somebody else owns it: names are global
+        if kept := KEPT_DAYS.get(kind):
+            bucket.put_bucket_lifecycle(oss2.models.BucketLifecycle([_expiry(*rule) for rule in kept.items()]))
 
 
 def master_key(endpoints: Endpoints, state: str) -> None:
@@ -67,6 +75,15 @@ def tenant(endpoints: Endpoints, state: str) -> Tenant:
     body = json.dumps({"version": 1, "tenants": [entry]}, indent=2)
     _bucket(endpoints, state).put_object("config/tenants.json", body)
     return Tenant(TENANT_ID, f"{key_id}.{secret}")
+
+
+def _expiry(prefix: str, days: int) -> Any:
+    return oss2.models.LifecycleRule(
+        f"expire-{prefix.strip('/').replace('/', '-')}",
+        prefix,
+        status=oss2.models.LifecycleRule.ENABLED,
+        expiration=oss2.models.LifecycleExpiration(days=days),
+    )
 
 
 def _bucket(endpoints: Endpoints, name: str) -> Any:

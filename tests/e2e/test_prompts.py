@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
+import oss2
 import pytest
 import requests
 from support.local_cloud import Local
@@ -126,3 +127,15 @@ def test_a_client_cannot_forge_an_event(local: Local) -> None:
         local.config["functions"]["asr"] + "/x", headers={"x-fc-control-path": "/invoke"}, data=b"{}", timeout=10
     )
     assert forged.status_code == 400
+
+
+def test_what_is_a_day_old_is_swept_by_the_buckets_own_rules(local: Local) -> None:
+    keys, oss = local.config["credentials"], local.config["oss"]
+    auth = oss2.AuthV4(keys["access_key_id"], keys["access_key_secret"])
+
+    def rules(kind: str) -> dict[str, int]:
+        bucket = oss2.Bucket(auth, oss["endpoint"], oss["buckets"][kind], region=oss["region"])
+        return {rule.prefix: rule.expiration.days for rule in bucket.get_bucket_lifecycle().rules}
+
+    assert rules("prompts") == {"e/": 2, "masters/e/": 2}
+    assert rules("state") == {"day-recipes/": 2, "attempts/": 30}

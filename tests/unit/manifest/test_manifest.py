@@ -10,6 +10,12 @@ from ops import manifest
 
 ROOT = Path(__file__).parents[3]
 ACCOUNT = "1234567890123456"
+REQUIRED = {
+    "ISI_BUCKET_PROMPTS": "p",
+    "ISI_BUCKET_RECORDINGS": "r",
+    "ISI_BUCKET_STATE": "s",
+    "ISI_PUBLIC_BASE_URL": "https://prompts.example.com",
+}
 
 
 def load(tmp_path: Path, text: str, **env: str) -> manifest.Manifest:
@@ -18,14 +24,20 @@ def load(tmp_path: Path, text: str, **env: str) -> manifest.Manifest:
     return manifest.load(path, env=env, account_id=ACCOUNT)
 
 
-def test_the_projects_own_manifest_resolves_without_any_environment() -> None:
-    loaded = manifest.load(ROOT / "s.yaml", env={}, account_id=ACCOUNT)
+@pytest.mark.parametrize("name", REQUIRED)
+def test_what_nobody_can_guess_has_no_default(name: str) -> None:
+    with pytest.raises(manifest.ManifestError, match=f"set the environment variable {name}"):
+        manifest.load(ROOT / "s.yaml", env={**REQUIRED, name: ""}, account_id=ACCOUNT)
+
+
+def test_the_projects_own_manifest_resolves() -> None:
+    loaded = manifest.load(ROOT / "s.yaml", env=REQUIRED, account_id=ACCOUNT)
     assert set(loaded.resources) == {"token", "tts", "asr"}
     assert "${" not in str(loaded)
 
 
 def test_every_trigger_and_async_configuration_is_on_the_alias_live() -> None:
-    loaded = manifest.load(ROOT / "s.yaml", env={}, account_id=ACCOUNT)
+    loaded = manifest.load(ROOT / "s.yaml", env=REQUIRED, account_id=ACCOUNT)
     for resource in loaded.resources.values():
         qualifiers = [trigger["qualifier"] for trigger in resource.props["triggers"]]
         qualifiers.append(resource.props["asyncInvokeConfig"]["qualifier"])
@@ -33,13 +45,13 @@ def test_every_trigger_and_async_configuration_is_on_the_alias_live() -> None:
 
 
 def test_clients_that_force_an_async_call_cannot_cause_retries_on_token_and_tts() -> None:
-    loaded = manifest.load(ROOT / "s.yaml", env={}, account_id=ACCOUNT)
+    loaded = manifest.load(ROOT / "s.yaml", env=REQUIRED, account_id=ACCOUNT)
     retries = {name: r.props["asyncInvokeConfig"]["maxAsyncRetryAttempts"] for name, r in loaded.resources.items()}
     assert retries == {"token": 0, "tts": 0, "asr": 3}
 
 
 def test_logs_are_not_glued_together_and_layers_are_on_the_path() -> None:
-    loaded = manifest.load(ROOT / "s.yaml", env={}, account_id=ACCOUNT)
+    loaded = manifest.load(ROOT / "s.yaml", env=REQUIRED, account_id=ACCOUNT)
     for resource in loaded.resources.values():
         assert resource.props["logConfig"]["logBeginRule"] == "None"
         assert resource.props["environmentVariables"]["PYTHONPATH"] == "/code:/opt/python"

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from functions.transcripts import events
-from functions.transcripts.job_view import by_call, by_id, by_place, wanted
+from functions.transcripts.job_view import by_call, by_id, by_place, look_up
 from functions.transcripts.openapi import DOCUMENT
 from functions.transcripts.process import Transcripts, transcripts
 from functions.transcripts.recording import deliver
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from isikit.tenants import Tenant
     from starlette.types import ASGIApp
 
-#: Kept back from an event's time, so that what an attempt came to can still be written.
 RESERVE_SECONDS: Final = 10.0
+"""Kept back from an event's time, so that what an attempt came to can still be written."""
 
 
 async def handler(event: bytes, event_context: EventContext) -> dict[str, Any]:
@@ -43,7 +43,7 @@ async def take(event: bytes, request_id: str, deadline: Deadline, process: Trans
     Returns
     -------
     dict
-        `jobs`: `[{"id", "outcome": "ended|held"}]`, and `skipped`: how many records were about something else.
+        `jobs`: `[{"id", "outcome": "ended|claimed"}]`, and `skipped`: how many records were about something else.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def application(process: Callable[[], Transcripts]) -> ASGIApp:
 
     async def jobs(request: Request) -> Response:
         tenant = await tenant_of(request)
-        asked = wanted(request.query_params)
+        asked = look_up(request.query_params)
         if asked.call_id is not None:
             return json_response({"jobs": await by_call(asked.call_id, tenant.id, process())})
         return json_response({"jobs": await by_place(asked.bucket, asked.key, tenant.id, process())})

@@ -12,9 +12,9 @@ from typing import Final, Literal
 
 from isikit.audio.probe import Decoded
 
-#: One channel copied to both sides, which recorders do with mono calls, differs at most by what a lossy codec does
-#: to it: -40 dB. Two people on one line differ by far more, echo included.
 SAME_TO_ONE_IN: Final = 100
+"""One channel copied to both sides, which recorders do with mono calls, differs at most by what a lossy codec does to
+it: -40 dB. Two people on one line differ by far more, echo included."""
 
 Layout = Literal["mono", "same_on_both_sides", "one_side_silent", "two_sides"]
 
@@ -31,7 +31,7 @@ class Side:
 class Sound:
     """What was decoded, with channels that would be paid twice taken out.
 
-    Parameters
+    Attributes
     ----------
     sides
         One or two, at `rate_hz`.

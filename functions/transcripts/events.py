@@ -24,11 +24,11 @@ from isikit.errors import RequestError
 INPUT: Final = "in/"
 OUTPUTS: Final = ("transcripts/", "quarantine/")
 
-#: Only these leave a whole object behind: a wildcard trigger also reports the parts of a multipart upload (a 12 MB
-#: upload was seen to cause five events), and an appended object changes its ETag with every append.
 NEW_OBJECT: Final = frozenset(
     f"ObjectCreated:{what}" for what in ("PutObject", "PostObject", "CompleteMultipartUpload", "CopyObject")
 )
+"""Only these leave a whole object behind: a wildcard trigger also reports the parts of a multipart upload (a 12 MB
+upload was seen to cause five events), and an appended object changes its ETag with every append."""
 
 
 class EventUnreadable(RequestError):
@@ -43,7 +43,7 @@ class EventUnreadable(RequestError):
 class Created:
     """An object that came into being.
 
-    Parameters
+    Attributes
     ----------
     etag
         Upper case, without quotes.

@@ -26,8 +26,8 @@ State = Literal["received", "waiting", "submitted", "done", "failed", "quarantin
 Outcome = Literal["done", "failed", "quarantined", "skipped"]
 
 MAX_CRASHES: Final = 3
-#: The first delivery and the three retries of Function Compute's asynchronous calls: after that nobody would come.
 MAX_ATTEMPTS: Final = 4
+"""The first delivery and the three retries of Function Compute's asynchronous calls: after that nobody would come."""
 
 
 def job_id(bucket: str, key: str, etag: str) -> str:
@@ -40,7 +40,7 @@ def job_id(bucket: str, key: str, etag: str) -> str:
 class Attempt:
     """One attempt.
 
-    Parameters
+    Attributes
     ----------
     owner
         The invocation that made it.
@@ -67,7 +67,7 @@ class Attempt:
 class Verdict:
     """How a generation ended, with what is worth counting.
 
-    Parameters
+    Attributes
     ----------
     reason
         Code, None where it is done.
@@ -76,7 +76,7 @@ class Verdict:
     files
         Names of the files under `attempts/{id}/{generation}/{n}/` that are to be published.
     audio_ms, channels, calls, turns
-        Length of the recording, its channels, recognitions paid, turns found.
+        Length of the recording, its channels, recognitions paid for, turns found.
     """
 
     state: Outcome
@@ -103,7 +103,7 @@ class Terminal:
 class Generation:
     """One run through to an outcome; a replay makes another.
 
-    Parameters
+    Attributes
     ----------
     published
         Nothing is left to be done for it.
@@ -155,7 +155,7 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Claimed:
     """Somebody is on it, until `until` at least."""
 
     until: float
@@ -171,7 +171,7 @@ class Close:
     """All is done; what marks the job as open may still be there."""
 
 
-Step = Begin | Held | Publish | Close
+Step = Begin | Claimed | Publish | Close
 
 
 def decide(job: Job, now: float) -> Step:
@@ -181,7 +181,7 @@ def decide(job: Job, now: float) -> Step:
         return Close() if generation.published else Publish()
     attempts = generation.attempts
     if attempts and attempts[-1].ended is None and not attempts[-1].lost(now):
-        return Held(attempts[-1].until)
+        return Claimed(attempts[-1].until)
     return Begin(len(attempts) + 1, generation.crashes(now))
 
 

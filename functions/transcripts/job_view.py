@@ -13,8 +13,8 @@ from isikit.journal import Journal
 from isikit.objects import ObjectStore
 
 from functions.transcripts import publish
-from functions.transcripts.docket import index_of_call, index_of_key, journal_key
 from functions.transcripts.job import Generation, Job, State, fold
+from functions.transcripts.job_journal import index_of_call, index_of_key, journal_key
 from functions.transcripts.process import Transcripts
 from functions.transcripts.stamps import rfc3339
 
@@ -27,7 +27,7 @@ _ID = re.compile(r"[0-9a-f]{64}\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LookUp:
     """What is looked for: the jobs of a call where `call_id` is given, else those of an object."""
 
     bucket: str = ""
@@ -35,7 +35,7 @@ class Wanted:
     call_id: str | None = None
 
 
-def wanted(parameters: Mapping[str, str]) -> Wanted:
+def look_up(parameters: Mapping[str, str]) -> LookUp:
     """The look-up that query parameters ask for.
 
     Raises
@@ -53,7 +53,7 @@ def wanted(parameters: Mapping[str, str]) -> Wanted:
         mistakes = [FieldError(name, "missing", "bucket and key, or call_id") for name in place if not place[name]]
     if mistakes:
         raise RequestError("A job is found by bucket and key, or by call_id.", errors=mistakes)
-    return Wanted(place["bucket"] or "", place["key"] or "", call_id)
+    return LookUp(place["bucket"] or "", place["key"] or "", call_id)
 
 
 async def by_id(identifier: str, tenant: str, process: Transcripts) -> list[dict[str, Any]]:

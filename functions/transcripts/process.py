@@ -18,8 +18,8 @@ from functions.transcripts.recognise import Recognise
 if TYPE_CHECKING:
     from isikit.tenants import Tenants
 
-#: How long a claim outlives its process. A delivery that finds a job claimed watches it for this long at most.
-LEASE_SECONDS: Final = 20.0
+CLAIM_SECONDS: Final = 20.0
+"""How long a claim outlives its process. A delivery that finds a job claimed watches it for this long at most."""
 RENEW_SECONDS: Final = 5.0
 WATCH_SECONDS: Final = 2.0
 
@@ -28,7 +28,7 @@ WATCH_SECONDS: Final = 2.0
 class Transcripts:
     """The collaborators.
 
-    Parameters
+    Attributes
     ----------
     recordings, state
         The buckets, with their names.

@@ -14,8 +14,8 @@ from functions.transcripts.audio import Sound
 from functions.transcripts.mode import LONGEST_PIECE_MS, PIECE_MS, SentenceMode
 from functions.transcripts.transcript import Turn, clean
 
-#: (mono s16le, rate in Hz, AppKey, deadline) -> text. Retries are its own business, within the deadline.
 Recognise = Callable[[bytes, int, str, Deadline], Awaitable[str]]
+"""(mono s16le, rate in Hz, AppKey, deadline) -> text. Retries are its own business, within the deadline."""
 
 NO_SPEECH = "nls.no_speech"
 

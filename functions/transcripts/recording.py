@@ -5,7 +5,7 @@ at the same time, or again after the process died anywhere on the way.
 
 A delivery that finds the job claimed watches the claim. One that is prolonged belongs to somebody who works: the
 delivery leaves. One that runs out belonged to a process that died: the delivery takes the job over. So a crash costs
-at most one lease, and it needs nobody else to notice it.
+at most one claim, and it needs nobody else to notice it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,12 @@ from isikit.host.context import Deadline
 
 from functions.transcripts import attempt as attempts
 from functions.transcripts import publish, source
-from functions.transcripts.docket import Docket
 from functions.transcripts.events import Created
 from functions.transcripts.job import (
     MAX_ATTEMPTS,
     Begin,
+    Claimed,
     Close,
-    Held,
     Job,
     Publish,
     Terminal,
@@ -37,7 +36,8 @@ from functions.transcripts.job import (
     decide,
     job_id,
 )
-from functions.transcripts.process import LEASE_SECONDS, RENEW_SECONDS, WATCH_SECONDS, Transcripts
+from functions.transcripts.job_journal import JobJournal
+from functions.transcripts.process import CLAIM_SECONDS, RENEW_SECONDS, WATCH_SECONDS, Transcripts
 
 T = TypeVar("T")
 
@@ -47,14 +47,14 @@ class Delivered:
     """What became of one delivery: the job ended, or somebody else is on it."""
 
     job_id: str
-    outcome: Literal["ended", "held"]
+    outcome: Literal["ended", "claimed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One delivery of a recording's event.
 
-    Parameters
+    Attributes
     ----------
     owner
         Of this delivery, as it stands in the journal.
@@ -63,7 +63,7 @@ class Delivery:
     """
 
     created: Created
-    docket: Docket
+    journal: JobJournal
     process: Transcripts
     owner: str
     deadline: Deadline
@@ -78,63 +78,63 @@ async def deliver(created: Created, process: Transcripts, owner: str, deadline: 
         The job has not ended; the event must be delivered again.
     """
     identifier = job_id(created.bucket, created.key, created.etag)
-    docket = Docket(process.state, identifier, process.clock, process.pause)
-    delivery = Delivery(created, docket, process, owner, deadline)
-    job = await docket.read()
+    journal = JobJournal(process.state, identifier, process.clock, process.pause)
+    delivery = Delivery(created, journal, process, owner, deadline)
+    job = await journal.read()
     while True:
         if job is None:
             await _receive(delivery)
         else:
-            match decide(job, docket.now):
-                case Held() as held:
-                    if await _somebody_works(delivery, held):
-                        logs.event("job.held", job_id=docket.id)
-                        return Delivered(docket.id, "held")
+            match decide(job, journal.now):
+                case Claimed() as claimed:
+                    if await _somebody_works(delivery, claimed):
+                        logs.event("job.claimed", job_id=journal.id)
+                        return Delivered(journal.id, "claimed")
                 case Begin() as step:
                     await _attempt(delivery, job, step)
                 case Publish():
                     await _publish(delivery, job)
                 case Close():
-                    await docket.close(job)
-                    return Delivered(docket.id, "ended")
-        job = docket.job
+                    await journal.close(job)
+                    return Delivered(journal.id, "ended")
+        job = journal.job
 
 
 async def _receive(delivery: Delivery) -> None:
-    created, docket = delivery.created, delivery.docket
+    created, journal = delivery.created, delivery.journal
     traced = await source.trace(created, delivery.process.recordings)
-    if await docket.receive(created, traced):
-        logs.event("job.received", job_id=docket.id, bucket_kind="recordings", bytes=created.size)
+    if await journal.receive(created, traced):
+        logs.event("job.received", job_id=journal.id, bucket_kind="recordings", bytes=created.size)
 
 
-async def _somebody_works(delivery: Delivery, held: Held) -> bool:
+async def _somebody_works(delivery: Delivery, claimed: Claimed) -> bool:
     """Watch a claim until it is prolonged, or something else happens; False where there is something to do."""
-    docket = delivery.docket
-    while docket.now < held.until:
+    journal = delivery.journal
+    while journal.now < claimed.until:
         delivery.deadline.check()  # too late to take over: the platform delivers again
         await delivery.process.pause(WATCH_SECONDS)
-        job = await docket.read()
-        if job is not None and (step := decide(job, docket.now)) != held:
-            return isinstance(step, Held)
+        job = await journal.read()
+        if job is not None and (step := decide(job, journal.now)) != claimed:
+            return isinstance(step, Claimed)
     return False
 
 
 async def _attempt(delivery: Delivery, job: Job, step: Begin) -> None:
     """Make one attempt. Afterwards its verdict stands, or somebody else has the job, or an error was raised."""
-    docket, process, generation = delivery.docket, delivery.process, job.latest.number
+    journal, process, generation = delivery.journal, delivery.process, job.latest.number
     delivery.deadline.check()
-    await docket.file(job)
+    await journal.file(job)
     # Before the attempt: a tenants file that cannot be read is not this recording's fault, and costs it none.
     tenant = (await process.tenants.current()).find(job.tenant)
     context.update(tenant_id=None if tenant is None else tenant.id)
-    if not await docket.begin(generation, step.n, delivery.owner, LEASE_SECONDS):
+    if not await journal.begin(generation, step.n, delivery.owner, CLAIM_SECONDS):
         return
     work = attempts.verdict_on(job, step, tenant, process, delivery.deadline)
     try:
         verdict = await _claimed(work, _renewals(delivery, generation, step.n), delivery.deadline)
-        await docket.conclude(generation, step.n, verdict)
+        await journal.conclude(generation, step.n, verdict)
     except ClaimLost:
-        await docket.read()
+        await journal.read()
     except IsiError as error:
         await _give_up(delivery, generation, step, error)
 
@@ -144,15 +144,15 @@ async def _give_up(delivery: Delivery, generation: int, step: Begin, error: IsiE
 
     Neither where a verdict stands after all, or somebody else has the job: then there is nothing to give back.
     """
-    docket = delivery.docket
-    logs.failure("job.attempt_failed", error, level="warning", job_id=docket.id, attempt=step.n)
+    journal = delivery.journal
+    logs.failure("job.attempt_failed", error, level="warning", job_id=journal.id, attempt=step.n)
     try:
         if step.n >= MAX_ATTEMPTS:
-            await docket.conclude(generation, step.n, Verdict("failed", error.code, error.advice))
+            await journal.conclude(generation, step.n, Verdict("failed", error.code, error.advice))
             return
-        await docket.give_back(generation, step.n, error.code, crashed=isinstance(error, attempts.Crashed))
+        await journal.give_back(generation, step.n, error.code, crashed=isinstance(error, attempts.Crashed))
     except ClaimLost:
-        await docket.read()
+        await journal.read()
     else:
         raise error
 
@@ -160,7 +160,7 @@ async def _give_up(delivery: Delivery, generation: int, step: Begin, error: IsiE
 async def _publish(delivery: Delivery, job: Job) -> None:
     process, generation = delivery.process, job.latest
     placed = await publish.publish(process.recordings, process.state_bucket, job, generation)
-    if await delivery.docket.published(generation.number, placed=placed) and generation.terminal is not None:
+    if await delivery.journal.published(generation.number, placed=placed) and generation.terminal is not None:
         _log_finished(job, generation.terminal, process.clock() - job.received_at)
 
 
@@ -198,16 +198,16 @@ async def _renewals(delivery: Delivery, generation: int, n: int) -> NoReturn:
     ClaimLost
         Somebody else has taken the job over.
     """
-    docket, process = delivery.docket, delivery.process
+    journal, process = delivery.journal, delivery.process
     while True:
         await process.pause(RENEW_SECONDS)
         try:
-            await docket.renew(generation, n, LEASE_SECONDS)
+            await journal.renew(generation, n, CLAIM_SECONDS)
         except ClaimLost:
             raise
         except StorageError as error:
             # Not lost yet: the verdict is written by compare-and-swap, whether or not the claim is past by then.
-            logs.failure("job.renewal_failed", error, level="warning", job_id=docket.id)
+            logs.failure("job.renewal_failed", error, level="warning", job_id=journal.id)
 
 
 def _log_finished(job: Job, terminal: Terminal, seconds: float) -> None:
@@ -223,6 +223,6 @@ def _log_finished(job: Job, terminal: Terminal, seconds: float) -> None:
         audio_seconds=verdict.audio_ms / 1000,
         channels=verdict.channels,
         turns=verdict.turns,
-        calls_billed=verdict.calls,
+        recognitions=verdict.calls,
         duration_ms=round(seconds * 1000),
     )

@@ -20,7 +20,6 @@ LOST: Final = "attempts.lost"
 
 _AGAIN: Final = "then upload it again under in/"
 
-#: Reason -> what happened, and what to do about it.
 WORDS: Final[dict[str, tuple[str, str]]] = {
     EMPTY: (
         "The recording holds no sound: the file is empty, or ends right after its header.",
@@ -43,6 +42,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "Upload it to in/{tenant}/, with the name of a tenant from the tenants file, or add the tenant there first.",
     ),
 }
+"""Reason -> what happened, and what to do about it."""
 
 
 def quarantine(reason: str, *, audio_ms: int = 0) -> Verdict:

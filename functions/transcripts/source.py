@@ -18,7 +18,7 @@ MAX_CALL_ID: Final = 256
 class Source:
     """What is known of a recording besides its sound.
 
-    Parameters
+    Attributes
     ----------
     tenant
         The second element of its path, known or not; "" where there is none.

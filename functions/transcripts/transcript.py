@@ -31,7 +31,7 @@ class Turn:
 class Transcript:
     """All turns, by time, with what they were made of.
 
-    Parameters
+    Attributes
     ----------
     channels
         Channels in the recording.

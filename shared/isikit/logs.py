@@ -71,6 +71,7 @@ FIELDS: dict[str, Field] = {
     "port": Field(int, "port that is listened on"),
     "prompt_id": Field(str, "a prompt; not the URL, which also names the rendition"),
     "reason": Field(str, "why, as a code"),
+    "recognitions": Field(int, "stretches of speech sent to be recognised"),
     "rendition": Field(str, "name of a rendition"),
     "retention": Field(str, "permanent or day"),
     "retry": Field(bool, "whether this was a repetition"),

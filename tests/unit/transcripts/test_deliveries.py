@@ -11,7 +11,7 @@ from isikit.errors import AudioError, DeadlineExceeded, SpeechUnavailable, Stora
 from unit.transcripts.scene import Scene, decode_wav, mono, never, speech, until
 from unit.transcripts.tripwire import Killed
 
-from functions.transcripts.process import LEASE_SECONDS, WATCH_SECONDS
+from functions.transcripts.process import CLAIM_SECONDS, WATCH_SECONDS
 
 KEY = "in/acme/a.wav"
 CALL = mono(speech(1000))
@@ -64,7 +64,7 @@ async def test_a_delivery_leaves_as_soon_as_the_other_shows_that_it_works() -> N
 
     scene.pause, scene.renewal, scene.recognise.before = look_again, once, deliver_again
     first = await scene.deliver(event, request_id="1-first")
-    assert second["jobs"][0]["outcome"] == "held"
+    assert second["jobs"][0]["outcome"] == "claimed"
     assert first["jobs"][0]["outcome"] == "ended"
     assert len(scene.recognise.calls) == 1
 
@@ -92,7 +92,7 @@ async def test_an_attempt_that_died_is_taken_over_once_its_claim_is_past() -> No
     died_at = scene.clock.now()
     await scene.deliver(event)
     assert scene.types(KEY, CALL) == ["received", "attempt", "attempt", "terminal", "published"]
-    assert LEASE_SECONDS <= scene.clock.now() - died_at <= LEASE_SECONDS + WATCH_SECONDS
+    assert CLAIM_SECONDS <= scene.clock.now() - died_at <= CLAIM_SECONDS + WATCH_SECONDS
 
 
 async def test_the_third_crash_of_the_process_quarantines_without_reading_again() -> None:
@@ -235,7 +235,7 @@ async def test_work_whose_claim_was_lost_is_stopped_and_its_verdict_does_not_sta
     async def freeze() -> None:
         """Stand still past the end of the claim; meanwhile another delivery does the work."""
         scene.recognise.before = None
-        scene.clock.move(LEASE_SECONDS + 1)
+        scene.clock.move(CLAIM_SECONDS + 1)
         await scene.deliver(event, request_id="1-other")
         thawed.set()
         try:

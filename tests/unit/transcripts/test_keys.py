@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from unit.transcripts.scene import Scene, mono, speech
 
 from functions.transcripts import publish
-from functions.transcripts.docket import index_of_call, index_of_key
 from functions.transcripts.job import Job, job_id
+from functions.transcripts.job_journal import index_of_call, index_of_key
 from functions.transcripts.source import tenant_of
 
 CALL = mono(speech(100))

@@ -32,7 +32,7 @@ async def test_a_finished_job_is_one_line_with_what_it_cost(capsys: pytest.Captu
         "audio_seconds": 2.0,
         "channels": 1,
         "turns": 1,
-        "calls_billed": 1,
+        "recognitions": 1,
         "duration_ms": 0,
         "attempt": 1,
         "generation": 1,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Final
 
 from isikit.claims import ClaimLost
@@ -34,7 +34,7 @@ def journal_key(job: str) -> str:
 
 def open_key(job: Job) -> str:
     """The mark of an open job. The hour is that of its receipt, so that the oldest job is the first of its shard."""
-    hour = datetime.fromtimestamp(job.received_at, timezone.utc).strftime("%Y%m%dT%H")
+    hour = datetime.fromtimestamp(job.received_at, UTC).strftime("%Y%m%dT%H")
     return f"open/{job.id[0]}/{hour}-{job.id}"
 
 
@@ -52,7 +52,7 @@ def _hash(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-class Docket:
+class JobJournal:
     """One job, read and written. `job` and `now` are as of the last call.
 
     Parameters

@@ -15,7 +15,7 @@ import sys
 import threading
 import traceback
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
@@ -127,7 +127,7 @@ def event(name: str, *, level: str = "info", **fields: Any) -> None:
         _mistake(f"event names are noun.verb and levels one of {_LEVELS}")
         return
     line: dict[str, Any] = {
-        "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "level": level,
         "event": name,
         "function": _state.get("function") or os.environ.get("FC_FUNCTION_NAME", ""),

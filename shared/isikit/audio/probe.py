@@ -116,8 +116,9 @@ async def decode(data: bytes, *, rate_hz: int | None = None, limits: Limits | No
     )
     answer = _Answer(container, limits)
     try:
-        await asyncio.wait_for(_converse(process, data, answer), limits.wall_seconds)
-    except asyncio.TimeoutError as error:
+        async with asyncio.timeout(limits.wall_seconds):
+            await _converse(process, data, answer)
+    except TimeoutError as error:
         raise AudioError(f"Decoding took longer than {limits.wall_seconds:.0f} s.", code="audio.crashed") from error
     finally:
         await _end(process)

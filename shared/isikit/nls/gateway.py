@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from isikit.errors import SpeechError, SpeechUnavailable, speech_error
-from isikit.nls.calls import Calls
+from isikit.threads import BoundedThreads
 
 if TYPE_CHECKING:
     import urllib3
@@ -78,7 +78,7 @@ class Gateway:
     def __init__(self, base_url: str, concurrency: int, name: str) -> None:
         self._base_url = base_url
         self._prefix = urlsplit(base_url).path.rstrip("/")
-        self._calls = Calls(name, concurrency)
+        self._threads = BoundedThreads(name, concurrency)
         self._lock = threading.Lock()
         self._idle: list[tuple[float, _Line]] = []
         self._closed = False
@@ -103,11 +103,11 @@ class Gateway:
         Overloaded, DeadlineExceeded
         """
         request = _Request(self, self._prefix + path, body, headers, deadline, most_bytes)
-        return await self._calls.run(request.send, deadline, request.cut)
+        return await self._threads.run(request.send, deadline, request.cut)
 
     async def close(self) -> None:
         """Close kept connections; requests under way end by themselves."""
-        self._calls.close()
+        self._threads.close()
         with self._lock:
             idle, self._idle, self._closed = self._idle, [], True
         for _, line in idle:

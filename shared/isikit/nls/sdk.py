@@ -28,10 +28,10 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from isikit.errors import DeadlineExceeded, SpeechError, SpeechTokenRefused, speech_error
-from isikit.nls.calls import Calls
 from isikit.nls.gateway import away
 from isikit.nls.proof import most_bytes, prove
 from isikit.nls.synthesis import Pcm, check
+from isikit.threads import BoundedThreads
 
 if TYPE_CHECKING:
     from isikit.host.context import Deadline
@@ -57,19 +57,19 @@ class SdkSpeaker:
 
     def __init__(self, url: str, concurrency: int) -> None:
         self._url = url
-        self._calls = Calls("speech-sdk", concurrency)
+        self._threads = BoundedThreads("speech-sdk", concurrency)
 
     async def speak(self, utterance: Utterance, token: SpeechToken, deadline: Deadline) -> Pcm:
         """See `Speaker.speak`."""
         check(utterance)
         task = _Task(self._url, utterance, token, deadline, asyncio.get_running_loop())
-        pcm = await self._calls.run(task.run, deadline, task.cut)
+        pcm = await self._threads.run(task.run, deadline, task.cut)
         prove(utterance, pcm)
         return pcm
 
     async def close(self) -> None:
         """Take no more work; every connection closes with its synthesis."""
-        self._calls.close()
+        self._threads.close()
 
 
 class _Task:

@@ -13,9 +13,9 @@ from isikit import logs
 from isikit.config import is_loopback
 from isikit.errors import DeadlineExceeded, IsiError, TokenError, token_error
 from isikit.host.context import Deadline
-from isikit.nls.calls import Calls
 from isikit.retry import RetryBudget, retrying
 from isikit.singleflight import SingleFlight
+from isikit.threads import BoundedThreads
 
 if TYPE_CHECKING:
     from isikit.config import Settings
@@ -77,7 +77,7 @@ class PopTokenFetcher:
         self._scheme = parts.scheme if self._loopback else "https"
         self._region = _region_of(parts.hostname or "")
         self._credentials = credentials
-        self._calls = Calls("speech-token", _THREADS)
+        self._threads = BoundedThreads("speech-token", _THREADS)
 
     async def fetch(self, deadline: Deadline) -> SpeechToken:
         """One CreateToken.
@@ -88,7 +88,7 @@ class PopTokenFetcher:
             By the table POP; also for a failure that came as HTTP 200, and for an answer without a token.
         DeadlineExceeded
         """
-        return await self._calls.run(lambda: self._create(deadline), deadline)
+        return await self._threads.run(lambda: self._create(deadline), deadline)
 
     def _create(self, deadline: Deadline) -> SpeechToken:
         from aliyunsdkcore.acs_exception.exceptions import ClientException, ServerException
@@ -128,10 +128,6 @@ class PopTokenFetcher:
             raise token_error(502, "") from None
         finally:
             client.session.close()
-
-    def close(self) -> None:
-        """Give the threads back."""
-        self._calls.close()
 
 
 class TokenSource:
@@ -217,8 +213,9 @@ class TokenSource:
         if seconds <= 0:
             raise DeadlineExceeded
         try:
-            return await asyncio.wait_for(self._flight.run("token", self._fetch_and_keep), seconds)
-        except asyncio.TimeoutError as error:
+            async with asyncio.timeout(seconds):
+                return await self._flight.run("token", self._fetch_and_keep)
+        except TimeoutError as error:
             raise DeadlineExceeded("No speech token came in time.") from error
 
     async def _fetch_and_keep(self) -> SpeechToken:

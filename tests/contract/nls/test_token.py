@@ -15,7 +15,7 @@ from isikit.config import Settings
 from isikit.credentials import Credentials
 from isikit.errors import DeadlineExceeded, TokenError
 from isikit.host.context import Deadline
-from isikit.nls.token import PopTokenFetcher, TokenSource
+from isikit.nls.token import PopTokenFetcher, SpeechToken, TokenSource
 
 from localcloud.account import AccessKey, Account
 from localcloud.clock import Clock
@@ -180,3 +180,23 @@ def test_beyond_this_machine_it_is_https_and_nothing_else(endpoint: str) -> None
         *("https", "nls-meta.cn-shanghai.aliyuncs.com"),
         "cn-shanghai",
     )
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_request_that_goes_while_its_token_comes_stays_gone(turns: int, deadline: Deadline) -> None:
+    came: asyncio.Future[SpeechToken] = asyncio.get_running_loop().create_future()
+
+    class Fetcher:
+        async def fetch(self, deadline: Deadline) -> SpeechToken:
+            return await came
+
+    source = TokenSource(cast(Settings, SimpleNamespace()), Credentials({}), fetcher=Fetcher())
+    request = asyncio.create_task(source.get(30, deadline))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    came.set_result(SpeechToken("f" * 32, time.time() + 3600))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    if request.cancel():  # else it had its token already
+        with pytest.raises(asyncio.CancelledError):
+            await request

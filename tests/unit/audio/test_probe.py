@@ -143,9 +143,18 @@ async def test_too_little_memory_is_a_crash() -> None:
     assert error.code == "audio.crashed"
 
 
-async def test_the_processor_limit_ends_the_child() -> None:
-    endless = wav.write(random.Random(1).randbytes(120_000_000), 44100, 2)
-    error = await refusal(endless, limits=Limits(cpu_seconds=1, wall_seconds=60))
+async def test_the_processor_limit_ends_the_child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # The child's own limits around a loop without an end, instead of a file whose decoding takes that long.
+    busy = _interpreter(
+        tmp_path,
+        "import json, sys\n"
+        f"sys.path[:0] = {sys.path!r}\n"
+        "from isikit.audio import child\n"
+        "child._limit(child.Orders(**json.loads(sys.argv[-1])))\n"
+        "while True: pass",
+    )
+    monkeypatch.setattr(sys, "executable", str(busy))
+    error = await refusal(wav.write(TONE, 8000), limits=Limits(cpu_seconds=1, wall_seconds=60))
     assert (error.code, "processor time" in error.detail) == ("audio.crashed", True)
 
 
@@ -173,6 +182,34 @@ async def test_a_cancelled_decoding_leaves_no_process(monkeypatch: pytest.Monkey
         await task
     with pytest.raises(ProcessLookupError):
         os.kill(int(note.read_text()), 0)
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_cancellation_in_the_turn_in_which_the_child_ends_is_not_forgotten(
+    turns: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    conversing, children = asyncio.Event(), []
+
+    async def converse(process: asyncio.subprocess.Process, *_: object) -> None:
+        children.append(process)
+        conversing.set()
+        await ended
+
+    monkeypatch.setattr(probe, "_converse", converse)
+    monkeypatch.setattr(sys, "executable", str(_interpreter(tmp_path, "import time; time.sleep(60)")))
+    task = asyncio.create_task(probe.decode(wav.write(TONE, 8000)))
+    await conversing.wait()
+    ended.set_result(None)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    assert task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    give_up = time.monotonic() + 20
+    while children[0].returncode is None:
+        assert time.monotonic() < give_up, "the child lives on"
+        await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
@@ -220,10 +257,10 @@ async def test_the_child_knows_no_credentials(monkeypatch: pytest.MonkeyPatch, t
 
 
 def _interpreter(folder: Path, program: str) -> Path:
-    """An executable that ignores its arguments and runs `program` in place of the child."""
+    """An executable that runs `program` with the same arguments in place of the child."""
     script = folder / "python"
     body = folder / "body.py"
     body.write_text(program)
-    script.write_text(f"#!/bin/sh\nexec {sys.executable} -S {body}\n")
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} -S {body} "$@"\n')
     script.chmod(0o755)
     return script

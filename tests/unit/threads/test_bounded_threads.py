@@ -81,3 +81,21 @@ async def test_a_caller_that_is_cancelled_while_it_waits_has_begun_nothing(threa
     await busy
     await threads.run(lambda: None)
     assert begun == []
+
+
+async def test_a_caller_cancelled_in_the_turn_in_which_the_work_ends_stays_cancelled(threads: BoundedThreads) -> None:
+    go, ended = threading.Event(), threading.Event()
+
+    def work() -> str:
+        go.wait(5)
+        return "done"
+
+    running = asyncio.ensure_future(threads.run(work))
+    await asyncio.sleep(0)
+    threads._executor.submit(ended.set)  # one thread: it is set when the work's answer is on its way to the loop
+    go.set()
+    assert ended.wait(5)
+    await asyncio.sleep(0)  # the answer is copied to the loop's future; who waits for it is woken in the next turn
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running

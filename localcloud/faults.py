@@ -27,7 +27,7 @@ class Fault:
     Parameters
     ----------
     operation
-        For example `oss.PutObject` or `nls.tts.rest`.
+        For example `oss.PutObject` or `nls.tts.rest`; `oss.*` is all that begin so.
     when
         `before` the call takes effect, or `after` it did (the answer is lost).
     action
@@ -55,6 +55,10 @@ class Fault:
 
     def __post_init__(self) -> None:
         self.chance.seed(self.seed)
+
+    def fits(self, operation: str) -> bool:
+        """Whether this fault is for that operation."""
+        return operation == self.operation or (self.operation[-1:] == "*" and operation.startswith(self.operation[:-1]))
 
     def strikes(self) -> bool:
         """Count one matching call and say whether it is hit."""
@@ -103,7 +107,7 @@ class Faults:
             if counted:
                 self._counts[operation] += 1
             for fault in self._armed:
-                fits = fault.operation == operation and (subject is None or fault.subject in subject)
+                fits = fault.fits(operation) and (subject is None or fault.subject in subject)
                 if fits and (only is None or only(fault)) and fault.strikes():
                     return fault
         return None

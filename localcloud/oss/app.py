@@ -24,6 +24,8 @@ from localcloud.oss.store import FileStore
 _log = logging.getLogger(__name__)
 _CALL = web.RequestKey("call", Call)
 _UNSIGNED = ("PostObject", "OptionObject")  # a form carries its own signature, a preflight none
+# Calls on a bucket that are about its objects. OSS does not publish the list: which listings belong to it is assumed.
+_BUCKET_DATA = ("PostObject", "DeleteMultipleObjects", "ListObjects", "ListObjectsV2", "ListObjectVersions")
 STALL_SECONDS = 60.0
 _DAY_SECONDS = 86_400
 PUBLIC_ENDPOINT_FORBIDDEN = "public_endpoint_forbidden"
@@ -126,9 +128,13 @@ def _operation_of(request: web.Request) -> tuple[str, str]:
     return f"oss.{call.operation.name}", f"{call.bucket}/{call.key}"
 
 
+def _is_data(call: Call) -> bool:
+    return call.operation.level == "object" or call.operation.name in _BUCKET_DATA
+
+
 def _check_endpoint(call: Call, fault: Fault | None) -> None:
     """Refuse a data call by the endpoint that it came in by, if a fault says so (its `value`: the host's beginning)."""
-    if fault is None or fault.action != PUBLIC_ENDPOINT_FORBIDDEN or call.operation.level != "object":
+    if fault is None or fault.action != PUBLIC_ENDPOINT_FORBIDDEN or not _is_data(call):
         return
     if call.host.startswith(fault.value):
         raise OssError("PublicEndpointForbidden")

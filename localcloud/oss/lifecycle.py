@@ -11,7 +11,7 @@ import secrets
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from localcloud.oss.documents import Row
 from localcloud.oss.errors import OssError, not_implemented
@@ -114,7 +114,7 @@ def _due(element: ElementTree.Element) -> Due:
     if not _MIDNIGHT.fullmatch(before or ""):
         raise OssError("InvalidArgument", "The date must be midnight UTC, such as 2002-10-11T00:00:00.000Z.")
     try:
-        moment = datetime.strptime(str(before)[:10], "%Y-%m-%d").replace(tzinfo=timezone.utc)
+        moment = datetime.strptime(str(before)[:10], "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError as exc:
         raise OssError("MalformedXML") from exc
     return Due(created_before=moment.timestamp())
@@ -148,7 +148,7 @@ def _rule_rows(rule: Rule) -> list[Row]:
         if due is not None and due.days is not None:
             rows.append((name, [("Days", due.days)]))
         elif due is not None and due.created_before is not None:
-            date = datetime.fromtimestamp(due.created_before, timezone.utc).strftime("%Y-%m-%dT00:00:00.000Z")
+            date = datetime.fromtimestamp(due.created_before, UTC).strftime("%Y-%m-%dT00:00:00.000Z")
             rows.append((name, [("CreatedBeforeDate", date)]))
     if rule.noncurrent_days is not None:
         rows.append(("NoncurrentVersionExpiration", [("NoncurrentDays", rule.noncurrent_days)]))

@@ -70,7 +70,7 @@ def test_date_comes_from_the_clock(server: Server, bucket: oss2.Bucket) -> None:
     server.clock.move(1_000_000)
     result = bucket.put_object("k", BODY)
     sent = datetime.datetime.strptime(result.headers["Date"], "%a, %d %b %Y %H:%M:%S GMT")
-    assert abs(sent.replace(tzinfo=datetime.timezone.utc).timestamp() - server.clock.now()) < 30
+    assert abs(sent.replace(tzinfo=datetime.UTC).timestamp() - server.clock.now()) < 30
 
 
 def test_an_upload_without_a_type_is_an_octet_stream(server: Server) -> None:

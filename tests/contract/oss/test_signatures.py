@@ -175,7 +175,7 @@ def test_a_long_lived_key_with_a_token_is_unknown(server: Server, signer) -> Non
 @pytest.mark.parametrize("minutes", [-16, 16])
 def test_a_clock_more_than_fifteen_minutes_off_is_refused(server: Server, minutes: int) -> None:
     client = server.client_v2(signature_version="v4")
-    when = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=minutes)
+    when = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=minutes)
     headers = {"x-oss-date": formatdate(when.timestamp(), usegmt=True)}
     with pytest.raises(oss_v2.exceptions.OperationError) as caught:
         client.get_object(oss_v2.GetObjectRequest(bucket=BUCKET, key="k", headers=headers))

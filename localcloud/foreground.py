@@ -125,7 +125,7 @@ class _Run:
             _say("localcloud: stopping")
         try:
             await asyncio.wait_for(self._cloud.close(), STOP_LIMIT_SECONDS)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             self._cloud.kill()
 
     async def _deploy(self, endpoints: Endpoints) -> dict[str, Any]:
@@ -172,7 +172,7 @@ class _Run:
                     if answer.status == 200:
                         return
                     reason = f"answers {answer.status}: {text[:300]}"
-            except (aiohttp.ClientError, asyncio.TimeoutError) as error:
+            except (TimeoutError, aiohttp.ClientError) as error:
                 reason = f"does not answer ({type(error).__name__})"
             await asyncio.sleep(_HEALTH_PAUSE_SECONDS)
         log = self._cloud.workspace.logs / f"{function}.jsonl"

@@ -9,7 +9,7 @@ import os
 import threading
 import traceback
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 
@@ -23,7 +23,7 @@ class Log:
 
     def event(self, name: str, **fields: object) -> None:
         """Write one line: `time`, `event` and the given fields."""
-        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line = json.dumps({"time": now, "event": name, **fields}, ensure_ascii=False, default=str)
         with self._lock:
             if self._file >= 0:

@@ -140,7 +140,7 @@ class HttpListener:
                         async with instance.call(method, target, sent, body) as answer:
                             text = await answer.read()
                             failed = answer.status >= 500 or answer.headers.get("x-fc-status", "200") != "200"
-                except (aiohttp.ClientError, asyncio.TimeoutError, OSError):
+                except (TimeoutError, aiohttp.ClientError, OSError):
                     await instance.see_whether_it_died()
                     text, failed = json.dumps(failure(instance, started_at)).encode(), True
                 return Outcome(text, UNHANDLED if failed else "", instance.instance_id, 0.0, b"")
@@ -171,7 +171,7 @@ class HttpListener:
                             await answer.read()  # the function has done its work; its answer gets lost
                             await suffer(unanswered, request)
                         return await relay(request, answer, self._response_headers(answer, invocation, origin))
-            except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+            except (TimeoutError, aiohttp.ClientError, OSError) as error:
                 if request.transport is None or request.transport.is_closing():
                     raise asyncio.CancelledError from error  # the client is gone: nobody to answer
                 await instance.see_whether_it_died()

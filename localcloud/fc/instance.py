@@ -155,7 +155,7 @@ class Instance:
             async with self._session.get(self._url(check.path), timeout=timeout) as response:
                 await response.read()
                 return 200 <= response.status < 400
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError):
+        except (TimeoutError, aiohttp.ClientError, OSError):
             return False
 
     def _exited_at_start(self, status: int) -> FcError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import time
@@ -55,7 +54,7 @@ async def invoke_event(fleet: Fleet, spec: FunctionSpec, event: bytes, invocatio
                             instance.condemn(f"answered {status} to an event")
                         if status >= 500 or answer.headers.get("x-fc-status", "200") != "200":
                             error_type = UNHANDLED
-            except (aiohttp.ClientError, asyncio.TimeoutError, OSError):
+            except (TimeoutError, aiohttp.ClientError, OSError):
                 await instance.see_whether_it_died()
                 body, error_type = json.dumps(failure(instance, started_at)).encode(), UNHANDLED
             duration_ms = (time.monotonic() - started_at) * 1000

@@ -6,7 +6,7 @@ import random
 import re
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from localcloud.account import Account
@@ -44,7 +44,7 @@ class Registry:
 
     def now(self) -> str:
         """The time as the API writes it."""
-        return datetime.fromtimestamp(self._clock.now(), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def arn(self, function: str) -> str:
         """A function's ARN."""

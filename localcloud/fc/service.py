@@ -7,7 +7,7 @@ import json
 import socket
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +121,7 @@ class FunctionCompute:
             raise FcError(404, "TriggerNotFound", f"trigger '{trigger_name}' of function '{function}' is not a timer")
         if not trigger.config["enable"]:
             raise FcError(412, "TriggerDisabled", f"trigger '{trigger_name}' of function '{function}' is not enabled")
-        at = datetime.fromtimestamp(self._platform.clock.now(), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        at = datetime.fromtimestamp(self._platform.clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         event = {"triggerTime": at, "triggerName": trigger_name, "payload": trigger.config["payload"]}
         request_id = new_request_id()
         self._platform.tell("trigger.fired", function=function, trigger=trigger_name, kind="timer")

@@ -12,7 +12,7 @@ import hmac
 import re
 import time
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from urllib.parse import parse_qsl, quote
 
 from localcloud.account import AccessKey, Account
@@ -110,7 +110,7 @@ def _check_headers(headers: Mapping[str, str], signed_names: list[str], body: by
     if headers["x-acs-content-sha256"] != hashlib.sha256(body).hexdigest():
         raise _mismatch("x-acs-content-sha256 is not that of the body")
     try:
-        signed_at = datetime.strptime(headers["x-acs-date"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+        signed_at = datetime.strptime(headers["x-acs-date"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError as error:
         raise invalid("x-acs-date is not of the form 2006-01-02T15:04:05Z") from error
     if abs(signed_at.timestamp() - time.time()) > TOLERANCE_SECONDS:

@@ -111,6 +111,7 @@ class FileService:
         for one in ending:
             one.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
+        await asyncio.sleep(0)  # connections that were cut close at the next turn of the loop
 
     async def _run(self) -> None:
         while True:

@@ -74,6 +74,12 @@ def shelf() -> Iterator[Shelf]:
         yield running
 
 
+@pytest.fixture
+def server(shelf: Shelf, server: Server) -> Server:
+    """The service, stopped before the file server that it may still be reading from."""
+    return server
+
+
 def submit(server: Server, **task: Any) -> dict[str, Any]:
     task = {"appkey": server.account.add_project().appkey, "version": "4.0"} | task
     return server.call("SubmitTask", VERSION, body={"Task": json.dumps(task)})

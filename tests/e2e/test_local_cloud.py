@@ -59,7 +59,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
         process = local_cloud.start(tmp_path / "out", "--port-base", str(base))
         assert process.wait(30) != 0
     said = (tmp_path / "out.log").read_text()
-    assert str(base + 2) in said
+    assert any(str(base + place) in said for place in range(3))  # a lower one may be somebody's on this machine
     assert "--port-base" in said
     assert "Traceback" not in said
     local_cloud.await_nothing_left(tmp_path / "out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,18 +75,24 @@ def _signer(key: AccessKey, plain: Any, version: str) -> oss2.AuthBase:
     return plain(key.access_key_id, key.access_key_secret)
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    """A server with one bucket."""
-    running = Server(tmp_path / "oss")
+@contextmanager
+def serve(running: Server, **settings: Any) -> Iterator[Server]:
+    """Serve OSS with one bucket."""
 
     def make() -> Any:
         store = oss.FileStore(running.root, running.clock, max_object_bytes=MAX_OBJECT_BYTES)
         store.create_bucket(BUCKET)
-        return oss.make_app(store, running.account, running.faults, running.clock, running.events.append)
+        return oss.make_app(store, running.account, running.faults, running.clock, running.events.append, **settings)
 
     with served(make) as host:
         running.host = host
+        yield running
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A server with one bucket."""
+    with serve(Server(tmp_path / "oss")) as running:
         yield running
 
 

@@ -20,7 +20,7 @@ from functions.transcripts.mode import SentenceMode
 from functions.transcripts.process import Transcripts
 from functions.transcripts.recognise import cut, recognise
 from functions.transcripts.stamps import rfc3339
-from functions.transcripts.transcript import Transcript, files
+from functions.transcripts.transcript import Transcript, files, renumbered
 
 if TYPE_CHECKING:
     from isikit.tenants import Tenant
@@ -62,6 +62,8 @@ async def verdict_on(job: Job, step: Begin, tenant: Tenant | None, process: Tran
         return Verdict("failed", NAME_TOO_LONG, advice)
     if tenant is None:
         return await _quarantined(report.quarantine(report.UNKNOWN_TENANT), job, step, process)
+    if (verdict := await _made_before(job, step, process)) is not None:
+        return verdict
     appkeys = mode.appkeys_of(tenant)
     if not appkeys:
         return mode.no_appkey()
@@ -80,6 +82,19 @@ async def verdict_on(job: Job, step: Begin, tenant: Tenant | None, process: Tran
         return Verdict(
             "failed", error.code, error.advice, mode=plan.mode, audio_ms=sound.duration_ms, channels=sound.channels
         )
+
+
+async def _made_before(job: Job, step: Begin, process: Transcripts) -> Verdict | None:
+    """The verdict of the generation before, where that was done and its files are still kept: never paid twice."""
+    before = job.generations[-2] if len(job.generations) > 1 else None
+    if before is None or before.terminal is None or before.terminal.verdict.state != "done":
+        return None
+    made = await publish.made(process.state, job, before)
+    if made is None:
+        return None
+    generation = job.latest.number
+    await publish.keep(process.state, job, generation, step.n, renumbered(made, generation))
+    return replace(before.terminal.verdict, calls=0)
 
 
 async def _sound(

@@ -14,8 +14,10 @@ a `+` into a space and break a `%` in a name.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -29,6 +31,8 @@ NEW_OBJECT: Final = frozenset(
 )
 """Only these leave a whole object behind: a wildcard trigger also reports the parts of a multipart upload (a 12 MB
 upload was seen to cause five events), and an appended object changes its ETag with every append."""
+
+_REQUEST_ID = re.compile(r"[0-9A-Za-z-]{1,64}\Z")
 
 
 class EventUnreadable(RequestError):
@@ -52,6 +56,11 @@ class Created:
     metadata
         The object's own, names in lower case without `x-oss-meta-`; None where the event does not carry it (only
         newer events do).
+    uploaded_at
+        When, by OSS's clock, in seconds since the epoch; None where the event does not say. Samples have whole
+        seconds.
+    request_id
+        The upload's own, the same in every delivery of its event; "" where the event does not say.
     """
 
     bucket: str
@@ -59,6 +68,8 @@ class Created:
     etag: str
     size: int | None = None
     metadata: Mapping[str, str] | None = None
+    uploaded_at: float | None = None
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +113,8 @@ class _Oss(msgspec.Struct):
 class _Record(msgspec.Struct, rename="camel"):
     event_name: str
     oss: _Oss
+    event_time: Any = None
+    response_elements: Any = None
 
 
 @dataclass(slots=True)
@@ -183,4 +196,28 @@ def _created(record: _Record) -> Created:
     if not (record.oss.bucket.name and described.key and etag):
         raise ValueError
     metadata = None if meta is None else metadata_of(meta.user_meta)
-    return Created(record.oss.bucket.name, described.key, etag, described.size, metadata)
+    return Created(
+        record.oss.bucket.name,
+        described.key,
+        etag,
+        described.size,
+        metadata,
+        _moment(record.event_time),
+        _request_id(record.response_elements),
+    )
+
+
+def _moment(told: object) -> float | None:
+    """Seconds since the epoch, None where nothing usable is told: a recording is transcribed all the same."""
+    if not isinstance(told, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(told)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _request_id(told: object) -> str:
+    value = told.get("requestId") if isinstance(told, dict) else None
+    return value if isinstance(value, str) and _REQUEST_ID.match(value) else ""

@@ -7,7 +7,8 @@ The journal `jobs/{id}.jsonl` holds records of these types, each with the `gener
 - `renewed` (n, until): the claim is prolonged;
 - `ended` (n, reason, crashed): the attempt came to nothing and was given back;
 - `terminal` (attempt, state, reason, ...): **one per generation**, written by compare-and-swap under the claim;
-- `published` (placed): its files are in place, or have no place any more.
+- `published` (placed): its files are in place, or have no place any more;
+- `generation` (uploaded_at, request_id): after all of these, the same bytes were uploaded again: another run begins.
 
 An attempt whose claim is past without `ended` or `terminal` died with its process: a crash. So that a recording which
 kills its reader cannot do so for ever, the third crash is the last.
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import msgspec
@@ -44,8 +45,8 @@ class Attempt:
     ----------
     owner
         The invocation that made it.
-    until
-        End of its claim as last renewed, seconds since the epoch by OSS's clock.
+    began_at, until
+        Its begin, and the end of its claim as last renewed, seconds since the epoch by OSS's clock.
     ended
         Code of the error it ended with, or None: it runs, was lost, or brought the terminal record.
     crashed
@@ -54,6 +55,7 @@ class Attempt:
 
     n: int
     owner: str
+    began_at: float
     until: float
     ended: str | None = None
     crashed: bool = False
@@ -101,10 +103,14 @@ class Terminal:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One run through to an outcome; a replay makes another.
+    """One run through to an outcome; an upload of the same bytes makes another where that changes something.
 
     Attributes
     ----------
+    opened_at
+        By the clock of the instance that opened it.
+    uploaded_at, request_id
+        Of the upload that caused it: by OSS's clock, None and "" where its event did not say.
     published
         Nothing is left to be done for it.
     placed
@@ -112,6 +118,9 @@ class Generation:
     """
 
     number: int
+    opened_at: float = 0.0
+    uploaded_at: float | None = None
+    request_id: str = ""
     attempts: tuple[Attempt, ...] = ()
     terminal: Terminal | None = None
     published: bool = False
@@ -137,8 +146,7 @@ class Job:
     size: int | None
     tenant: str
     call_id: str | None
-    received_at: float
-    generations: tuple[Generation, ...] = field(default=(Generation(1),))
+    generations: tuple[Generation, ...] = (Generation(1),)
 
     @property
     def latest(self) -> Generation:
@@ -185,6 +193,25 @@ def decide(job: Job, now: float) -> Step:
     return Begin(len(attempts) + 1, generation.crashes(now))
 
 
+def uploaded_again(job: Job, uploaded_at: float | None, request_id: str) -> bool:
+    """Whether an event tells of a later upload of these bytes than the verdict on them knew of.
+
+    A repeated delivery does not: the platform's name for the upload is in the journal. Neither does an upload from
+    before the attempt that came to the verdict, for that attempt has seen it. An upload is known by its request id,
+    because times have whole seconds; without one, by its time alone.
+    """
+    latest = job.latest
+    if latest.terminal is None or uploaded_at is None:
+        return False
+    if request_id and any(request_id == each.request_id for each in job.generations):
+        return False
+    known = latest.uploaded_at
+    if known is not None and (uploaded_at < known or (uploaded_at == known and not request_id)):
+        return False
+    began = next((each.began_at for each in latest.attempts if each.n == latest.terminal.attempt), latest.opened_at)
+    return uploaded_at >= began
+
+
 def fold(records: Iterable[Mapping[str, Any]]) -> Job | None:
     """The job that these records tell of, oldest first; None where there are none.
 
@@ -214,17 +241,26 @@ def _received(record: Mapping[str, Any]) -> Job:
         size=record["size"],
         tenant=record["tenant"],
         call_id=record["call_id"],
-        received_at=float(record["at"]),
+        generations=(_opened(record),),
+    )
+
+
+def _opened(record: Mapping[str, Any]) -> Generation:
+    return Generation(
+        record["generation"], float(record["at"]), record.get("uploaded_at"), record.get("request_id", "")
     )
 
 
 def _apply(job: Job, record: Mapping[str, Any]) -> Job:
     found = next((each for each in job.generations if each.number == record.get("generation")), None)
     if found is None:
-        return job
+        following = record.get("type") == "generation" and record.get("generation") == job.latest.number + 1
+        if not following or not job.latest.published:
+            return job
+        return replace(job, generations=(*job.generations, _opened(record)))
     match record.get("type"):
         case "attempt":
-            attempt = Attempt(record["n"], record["owner"], float(record["until"]))
+            attempt = Attempt(record["n"], record["owner"], float(record["at"]), float(record["until"]))
             changed = replace(found, attempts=(*found.attempts, attempt))
         case "renewed":
             changed = _amended(found, record["n"], until=float(record["until"]))

@@ -33,8 +33,8 @@ def journal_key(job: str) -> str:
 
 
 def open_key(job: Job) -> str:
-    """The mark of an open job. The hour is that of its receipt, so that the oldest job is the first of its shard."""
-    hour = datetime.fromtimestamp(job.received_at, UTC).strftime("%Y%m%dT%H")
+    """The mark of an open job. The hour is when it was opened, so that the oldest job is the first of its shard."""
+    hour = datetime.fromtimestamp(job.latest.opened_at, UTC).strftime("%Y%m%dT%H")
     return f"open/{job.id[0]}/{hour}-{job.id}"
 
 
@@ -62,7 +62,7 @@ class JobJournal:
     identifier
         The job's id.
     clock
-        Wall time for the stamps in records; claims go by OSS's own.
+        Wall time for the stamps in records; attempts and their claims go by OSS's own.
     pause
         Sleeps between attempts to append.
     """
@@ -109,6 +109,20 @@ class JobJournal:
                 "size": created.size,
                 "tenant": source.tenant,
                 "call_id": source.call_id,
+                "uploaded_at": created.uploaded_at,
+                "request_id": created.request_id,
+            }
+        )
+
+    async def reopen(self, generation: int, created: Created) -> bool:
+        """Open another generation; False where somebody wrote meanwhile."""
+        return await self._append(
+            {
+                "type": "generation",
+                "generation": generation,
+                "at": self._clock(),
+                "uploaded_at": created.uploaded_at,
+                "request_id": created.request_id,
             }
         )
 
@@ -125,9 +139,9 @@ class JobJournal:
 
     async def begin(self, generation: int, n: int, owner: str, seconds: float) -> bool:
         """Record attempt `n`, which claims the job for `seconds`; False where somebody wrote meanwhile."""
-        until = self.now + seconds
-        record: Record = {"type": "attempt", "generation": generation, "n": n, "owner": owner, "until": until}
-        return await self._append({**record, "at": self._clock()})
+        record: Record = {"type": "attempt", "generation": generation, "n": n, "owner": owner}
+        # By OSS's clock, with whose times of uploads it is compared.
+        return await self._append({**record, "at": self.now, "until": self.now + seconds})
 
     async def renew(self, generation: int, n: int, seconds: float) -> None:
         """Prolong the claim of attempt `n` to `seconds` from now, by OSS's clock.

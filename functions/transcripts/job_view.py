@@ -16,12 +16,9 @@ from functions.transcripts import publish
 from functions.transcripts.job import Generation, Job, State, fold
 from functions.transcripts.job_journal import index_of_call, index_of_key, journal_key
 from functions.transcripts.process import Transcripts
-from functions.transcripts.stamps import rfc3339
 
 MOST_JOBS: Final = 1000
 AT_ONCE: Final = 8
-#: An attempt has the function's 600 s; after the fourth there is an outcome.
-EXPECTED_SECONDS: Final = 600
 
 _ID = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -90,13 +87,8 @@ def view(job: Job, generation: Generation) -> dict[str, Any]:
         "bucket": job.bucket,
         "key": job.key,
         "outputs": outputs if done else {},
-        "expected_by": None if terminal is not None else _expected_by(job, generation),
+        "expected_by": None,  # nothing is promised in sentence mode
     }
-
-
-def _expected_by(job: Job, generation: Generation) -> str:
-    last = max([job.received_at, *(attempt.until for attempt in generation.attempts)])
-    return rfc3339(last + EXPECTED_SECONDS)
 
 
 async def _indexed(prefix: str, tenant: str, process: Transcripts) -> list[dict[str, Any]]:
@@ -107,8 +99,9 @@ async def _indexed(prefix: str, tenant: str, process: Transcripts) -> list[dict[
 async def _views(identifiers: list[str], tenant: str, process: Transcripts) -> list[dict[str, Any]]:
     places = asyncio.Semaphore(AT_ONCE)
     found = await asyncio.gather(*(_read(identifier, process.state, places) for identifier in identifiers))
-    jobs = sorted((job for job in found if job is not None and job.tenant == tenant), key=_age)
-    return [view(job, generation) for job in jobs for generation in job.generations]
+    mine = [job for job in found if job is not None and job.tenant == tenant]
+    generations = sorted(((job, each) for job in mine for each in job.generations), key=_age)
+    return [view(job, generation) for job, generation in generations]
 
 
 async def _read(identifier: str, state: ObjectStore, places: asyncio.Semaphore) -> Job | None:
@@ -117,5 +110,6 @@ async def _read(identifier: str, state: ObjectStore, places: asyncio.Semaphore) 
     return fold(snapshot.records)
 
 
-def _age(job: Job) -> tuple[float, str]:
-    return job.received_at, job.id
+def _age(entry: tuple[Job, Generation]) -> tuple[float, str, int]:
+    job, generation = entry
+    return generation.opened_at, job.id, generation.number

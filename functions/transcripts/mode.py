@@ -76,5 +76,8 @@ def too_long(duration_ms: int = 0) -> Verdict:
 
 def no_appkey() -> Verdict:
     """The verdict where the tenant has no AppKey for its language."""
-    advice = "Give the tenant an AppKey for its default locale at 8000 or 16000 Hz, and upload the recording again."
+    advice = (
+        "Give the tenant an AppKey for its default locale at 8000 or 16000 Hz, wait half a minute, and upload the "
+        "recording again."
+    )
     return Verdict("failed", NO_APPKEY, advice)

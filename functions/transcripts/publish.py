@@ -8,7 +8,8 @@ terminal record names the attempt that counts, and only its files are copied to 
 - `transcripts/{path}/g{generation}/{name}.json|...`: every generation's;
 - `quarantine/{path}` with `.report.txt` and `.report.json` beside it, for what could not be read.
 
-Copying again changes nothing, so it can be repeated until the journal says that it was done.
+Copying again changes nothing, so it can be repeated until the journal says that it was done. Every file carries the
+ETag of its recording, so that it can be seen whose transcript lies at a place that several versions share.
 """
 
 from __future__ import annotations
@@ -65,8 +66,31 @@ async def keep(state: ObjectStore, job: Job, generation: int, attempt: int, file
             _attempts(job, generation, attempt) + name,
             data,
             content_type=KINDS[name.rpartition(".")[2]],
-            metadata={"sha256": hashlib.sha256(data).hexdigest()},
+            metadata={"sha256": hashlib.sha256(data).hexdigest(), "etag": job.etag},
         )
+
+
+async def made(state: ObjectStore, job: Job, generation: Generation) -> dict[str, bytes] | None:
+    """The files of a verdict, by name, as its attempt made them; None where one is gone (they are kept for a while).
+
+    Those under `g{n}/` are of no use for this: each version of a recording counts its generations from 1.
+    """
+    terminal = generation.terminal
+    if terminal is None:
+        return None
+    files: dict[str, bytes] = {}
+    for name in terminal.verdict.files:
+        found = await state.get(_attempts(job, generation.number, terminal.attempt) + name)
+        if found is None:
+            return None
+        files[name] = found[1]
+    return files
+
+
+async def in_place(recordings: ObjectStore, job: Job) -> bool:
+    """Whether the transcript that people find is of this version of the recording."""
+    info = await recordings.head(outputs(job)["json"])
+    return info is not None and info.metadata.get("etag") == job.etag
 
 
 async def publish(recordings: ObjectStore, state_bucket: str, job: Job, generation: Generation) -> bool:

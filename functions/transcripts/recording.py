@@ -1,7 +1,8 @@
 """The journey of one recording, from the event to the published transcript.
 
 Every delivery of its event walks it from the start and does only what the journal says is missing: it may come twice,
-at the same time, or again after the process died anywhere on the way.
+at the same time, or again after the process died anywhere on the way. The event of another upload of the same bytes is
+none of these: where the journey had no good end, or another version's transcript has taken the place, it begins anew.
 
 A delivery that finds the job claimed watches the claim. One that is prolonged belongs to somebody who works: the
 delivery leaves. One that runs out belonged to a process that died: the delivery takes the job over. So a crash costs
@@ -35,6 +36,7 @@ from functions.transcripts.job import (
     Verdict,
     decide,
     job_id,
+    uploaded_again,
 )
 from functions.transcripts.job_journal import JobJournal
 from functions.transcripts.process import CLAIM_SECONDS, RENEW_SECONDS, WATCH_SECONDS, Transcripts
@@ -96,7 +98,8 @@ async def deliver(created: Created, process: Transcripts, owner: str, deadline: 
                     await _publish(delivery, job)
                 case Close():
                     await journal.close(job)
-                    return Delivered(journal.id, "ended")
+                    if not await _reopen(delivery, job):
+                        return Delivered(journal.id, "ended")
         job = journal.job
 
 
@@ -105,6 +108,25 @@ async def _receive(delivery: Delivery) -> None:
     traced = await source.trace(created, delivery.process.recordings)
     if await journal.receive(created, traced):
         logs.event("job.received", job_id=journal.id, bucket_kind="recordings", bytes=created.size)
+
+
+async def _reopen(delivery: Delivery, job: Job) -> bool:
+    """Open another generation where the same bytes were uploaded again and that changes something.
+
+    It changes something where there is no transcript: whatever was in the way may be gone. And where there is one,
+    but another version's lies in its place.
+    """
+    created, recordings, latest = delivery.created, delivery.process.recordings, job.latest
+    if latest.terminal is None or not uploaded_again(job, created.uploaded_at, created.request_id):
+        return False
+    current = await recordings.head(job.key)
+    if current is None or current.etag != job.etag:
+        return False  # deleted or overwritten since: the event is of no upload that is still there
+    if latest.terminal.verdict.state == "done" and await publish.in_place(recordings, job):
+        return False
+    if await delivery.journal.reopen(latest.number + 1, created):
+        logs.event("job.reopened", job_id=job.id, generation=latest.number + 1, reason=latest.terminal.verdict.reason)
+    return True
 
 
 async def _somebody_works(delivery: Delivery, claimed: Claimed) -> bool:
@@ -161,7 +183,7 @@ async def _publish(delivery: Delivery, job: Job) -> None:
     process, generation = delivery.process, job.latest
     placed = await publish.publish(process.recordings, process.state_bucket, job, generation)
     if await delivery.journal.published(generation.number, placed=placed) and generation.terminal is not None:
-        _log_finished(job, generation.terminal, process.clock() - job.received_at)
+        _log_finished(job, generation.terminal, process.clock() - generation.opened_at)
 
 
 async def _claimed(work: Coroutine[Any, Any, T], renewals: Coroutine[Any, Any, NoReturn], deadline: Deadline) -> T:

@@ -39,7 +39,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     ),
     UNKNOWN_TENANT: (
         "The folder it was uploaded to belongs to no known tenant.",
-        "Upload it to in/{tenant}/, with the name of a tenant from the tenants file, or add the tenant there first.",
+        "Upload it to in/{tenant}/, with the name of a tenant from the tenants file. Or add the tenant there, wait "
+        f"half a minute, {_AGAIN}.",
     ),
 }
 """Reason -> what happened, and what to do about it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -73,12 +73,17 @@ def files(transcript: Transcript, job: Job, generation: int) -> dict[str, bytes]
     """The four files, by name. A recording without speech has valid ones too."""
     cues = subtitles.cues(transcript.turns, labelled=transcript.labelled)
     return {
-        f"{NAME}.json": msgspec.json.format(msgspec.json.encode(document(transcript, job, generation)), indent=2)
-        + b"\n",
+        f"{NAME}.json": _pretty(document(transcript, job, generation)),
         f"{NAME}.txt": _plain(transcript.turns, labelled=transcript.labelled).encode(),
         f"{NAME}.srt": subtitles.srt(cues).encode(),
         f"{NAME}.vtt": subtitles.vtt(cues).encode(),
     }
+
+
+def renumbered(made: Mapping[str, bytes], generation: int) -> dict[str, bytes]:
+    """The files of an earlier generation as those of another."""
+    told = msgspec.json.decode(made[f"{NAME}.json"], type=dict[str, Any])
+    return {**made, f"{NAME}.json": _pretty({**told, "generation": generation})}
 
 
 def document(transcript: Transcript, job: Job, generation: int) -> dict[str, Any]:
@@ -101,6 +106,10 @@ def document(transcript: Transcript, job: Job, generation: int) -> dict[str, Any
         "text": transcript.text,
         "turns": msgspec.to_builtins(transcript.turns),
     }
+
+
+def _pretty(told: dict[str, Any]) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n"
 
 
 def _plain(turns: Sequence[Turn], *, labelled: bool) -> str:

@@ -39,6 +39,18 @@ def ended(local: Local, key: str) -> dict[str, Any]:
     raise AssertionError(f"no end: {jobs}")
 
 
+def told_of(local: Local, place: str, etag: str) -> dict[str, Any]:
+    """The transcript at a place, once it is of that version of the recording."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if bucket(local).object_exists(place):
+            told: dict[str, Any] = json.loads(bucket(local).get_object(place).read())
+            if told["etag"] == etag:
+                return told
+        time.sleep(0.1)
+    raise AssertionError(f"no transcript of {etag}")
+
+
 @pytest.fixture(scope="module")
 def wav(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Path:
     granted = local.post("/v1/token").json()
@@ -48,7 +60,7 @@ def wav(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["call.wav", "录音 1+2%20.wav", "deep/er/no-extension"])
+@pytest.mark.parametrize("name", ["call.wav", "录音 1+2%20.wav", "deep/er/no-extension", "a/../line\nbreak.wav"])
 def test_a_recording_becomes_four_files_with_the_words_spoken(
     local: Local, wav: Path, tmp_path: Path, name: str
 ) -> None:
@@ -84,6 +96,20 @@ def test_what_is_not_audio_is_quarantined_with_a_report_and_nothing_is_paid(loca
     kept = [found.key for found in oss2.ObjectIterator(bucket(local), prefix="quarantine/demo/" + key.split("/")[2])]
     assert any(name.endswith("x.wav") for name in kept)
     assert any("report" in name for name in kept)
+    assert local.counters().get("nls.recognition", 0) == before
+
+
+def test_a_transcript_comes_back_with_its_recording_and_is_not_paid_twice(local: Local, wav: Path) -> None:
+    key, other = f"in/demo/{uuid.uuid4()}/a.wav", wav.with_name("short.wav")
+    write_wav(other, silence(lease.RATE_HZ, 1000), lease.RATE_HZ)
+    place = f"transcripts/{key.removeprefix('in/')}.json"
+    etags = []
+    for upload in (wav, other):
+        etags.append(bucket(local).put_object_from_file(key, str(upload)).etag)
+        told_of(local, place, etags[-1])
+    before = local.counters().get("nls.recognition", 0)
+    bucket(local).put_object_from_file(key, str(wav))
+    assert told_of(local, place, etags[0])["generation"] == 2
     assert local.counters().get("nls.recognition", 0) == before
 
 

@@ -9,6 +9,7 @@ import math
 from array import array
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,21 @@ class Recogniser:
             self.at_once -= 1
 
 
-def event_of(key: str, etag: str, size: int, metadata: dict[str, str] | None = None) -> bytes:
-    """The native event of one new object."""
+def event_of(
+    key: str,
+    etag: str,
+    size: int,
+    metadata: dict[str, str] | None = None,
+    *,
+    at: float | None = None,
+    request_id: str | None = None,
+) -> bytes:
+    """The native event of one new object, with the time and request id of its upload, or those of the sample."""
     event = json.loads((EVENTS / "oss-put-without-metadata.json").read_text())
+    if at is not None:
+        event["events"][0]["eventTime"] = datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
+    if request_id is not None:
+        event["events"][0]["responseElements"] = {"requestId": request_id}
     described = event["events"][0]["oss"]["object"]
     described.update(key=key, eTag=etag, size=size)
     if metadata is not None:
@@ -116,6 +129,7 @@ class Scene:
         self.pause: Callable[[float], Awaitable[None]] = self.let_time_pass
         self.renewal: Callable[[], Awaitable[object]] = never
         self.places = 8
+        self.uploads = 0
         self.wrap: Callable[[ObjectStore], ObjectStore] = lambda store: store
         self.tenants(acme={8000: "narrow", 16000: "wide"}, other={8000: "narrow", 16000: "wide"})
 
@@ -134,7 +148,15 @@ class Scene:
     def upload(self, key: str, data: bytes, metadata: dict[str, str] | None = None) -> bytes:
         """Put a recording; returns its event."""
         self._place(self.recordings, key, data, metadata)
-        return event_of(key, etag_of(data), len(data), {f"x-oss-meta-{k}": v for k, v in (metadata or {}).items()})
+        self.uploads += 1
+        return event_of(
+            key,
+            etag_of(data),
+            len(data),
+            {f"x-oss-meta-{k}": v for k, v in (metadata or {}).items()},
+            at=self.clock.now(),
+            request_id=f"upload-{self.uploads}",
+        )
 
     def process(self) -> Transcripts:
         """A fresh instance of the function."""

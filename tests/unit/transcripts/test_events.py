@@ -14,8 +14,10 @@ from functions.transcripts.events import Created, EventUnreadable, Objects, Time
 
 ETAG = "688A7BF4F233DC9C88A80BF985AB7329"
 SECOND = "0CC175B9C0F1B6A831C399E269772661"
-A = Created("recordings", "in/acme/a.wav", ETAG, 122539)
-B = Created("recordings", "in/acme/b.mp3", SECOND, 4096)
+AT = 1778051289.0
+UPLOAD = "58F9FF2D3DF792092E12044C"
+A = Created("recordings", "in/acme/a.wav", ETAG, 122539, None, AT, UPLOAD)
+B = Created("recordings", "in/acme/b.mp3", SECOND, 4096, None, AT, UPLOAD)
 
 
 def parsed(name: str) -> Objects:
@@ -27,8 +29,40 @@ def parsed(name: str) -> Objects:
 def test_a_key_is_used_as_it_comes_with_chinese_space_plus_and_percent() -> None:
     (created,) = parsed("oss-put-chinese-space-plus").created
     assert created == Created(
-        "recordings", "in/acme/2026/录音 1+2%20.wav", ETAG, 122539, {"call-id": "c-1", "queue": "billing"}
+        "recordings", "in/acme/2026/录音 1+2%20.wav", ETAG, 122539, {"call-id": "c-1", "queue": "billing"}, AT, UPLOAD
     )
+
+
+@pytest.mark.parametrize(
+    ("told", "uploaded_at"),
+    [
+        ("2026-05-06T07:08:09.000Z", AT),
+        ("2026-05-06T07:08:09.250Z", AT + 0.25),
+        ("2026-05-06T15:08:09+08:00", AT),
+        ("2026-05-06T07:08:09", AT),
+        ("yesterday", None),
+        ("", None),
+        (AT, None),
+        (None, None),
+        ({"at": 1}, None),
+        ("9999-12-31T23:59:59-23:00", 253402383599.0),
+    ],
+)
+def test_the_time_of_the_upload_is_read_where_it_is_one(told: object, uploaded_at: float | None) -> None:
+    event = json.loads((EVENTS / "oss-put-without-metadata.json").read_text())
+    event["events"][0]["eventTime"] = told
+    found = parse(json.dumps(event).encode())
+    assert isinstance(found, Objects)
+    assert found.created[0].uploaded_at == uploaded_at
+
+
+@pytest.mark.parametrize("told", [None, 3, [], {}, {"requestId": 3}, {"requestId": "a b"}, {"requestId": "A" * 65}])
+def test_what_is_no_request_id_is_none(told: object) -> None:
+    event = json.loads((EVENTS / "oss-put-without-metadata.json").read_text())
+    event["events"][0]["responseElements"] = told
+    found = parse(json.dumps(event).encode())
+    assert isinstance(found, Objects)
+    assert found.created[0].request_id == ""
 
 
 def test_an_older_event_carries_no_metadata() -> None:

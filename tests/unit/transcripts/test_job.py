@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from functions.transcripts.job import (
     fold,
     job_id,
     terminal_record,
+    uploaded_again,
 )
 
 RECEIVED = {
@@ -36,6 +38,7 @@ RECEIVED = {
 }
 TERMINAL = terminal_record(1, 1, Verdict("done", files=("transcript.json",), calls=2), 120.0)
 PUBLISHED = {"type": "published", "generation": 1, "placed": True, "at": 121.0}
+GENERATION = {"type": "generation", "generation": 2, "at": 150.0, "uploaded_at": 149.0, "request_id": "second"}
 
 
 def attempt(n: int, until: float) -> dict[str, Any]:
@@ -110,6 +113,60 @@ def test_of_two_terminal_records_the_first_counts() -> None:
 )
 def test_records_of_a_later_version_are_passed_over(unknown: dict[str, Any]) -> None:
     assert job_of(attempt(1, 130), unknown, TERMINAL) == job_of(attempt(1, 130), TERMINAL)
+
+
+def test_an_upload_of_the_same_bytes_opens_another_generation_which_counts_its_own_attempts() -> None:
+    job = job_of(attempt(1, 130), TERMINAL, PUBLISHED, GENERATION)
+    assert (job.latest.number, job.latest.opened_at, job.latest.terminal) == (2, 150.0, None)
+    assert decide(job, 160) == Begin(1, 0)
+    assert job.generations[0].published
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [GENERATION],
+        [attempt(1, 130), TERMINAL, GENERATION],
+        [attempt(1, 130), TERMINAL, PUBLISHED, {**GENERATION, "generation": 3}],
+    ],
+)
+def test_a_generation_follows_only_one_that_is_published(records: list[dict[str, Any]]) -> None:
+    assert job_of(*records).latest.number == 1
+
+
+@pytest.mark.parametrize(
+    ("uploaded_at", "request_id", "again"),
+    [
+        (140.0, "second", True),
+        (140.0, "", True),
+        (100.0, "second", True),  # in the second in which the attempt began: it may have come too late for it
+        (140.0, "first", False),  # the platform's name for the upload is the same: a repeated delivery
+        (99.0, "first", False),
+        (99.0, "", False),
+        (99.0, "second", False),  # before the attempt, which has seen it
+        (None, "second", False),  # without a time nothing is known
+    ],
+)
+def test_an_upload_is_another_by_its_request_id_and_time(
+    uploaded_at: float | None, request_id: str, again: bool
+) -> None:
+    job = fold(
+        [{**RECEIVED, "uploaded_at": 99.0, "request_id": "first"}, attempt(1, 130), TERMINAL, PUBLISHED],
+    )
+    assert job is not None
+    assert uploaded_again(job, uploaded_at, request_id) == again
+
+
+def test_an_upload_before_the_verdict_stands_is_no_other() -> None:
+    assert not uploaded_again(job_of(attempt(1, 130)), 140.0, "second")
+
+
+def test_no_upload_opens_two_generations() -> None:
+    job = job_of(attempt(1, 130), TERMINAL, PUBLISHED, GENERATION)
+    second = replace(job, generations=(job.generations[0], replace(job.latest, terminal=job.generations[0].terminal)))
+    assert not uploaded_again(second, 149.0, "second")
+    assert not uploaded_again(second, 149.0, "")
+    assert uploaded_again(second, 151.0, "third")
 
 
 def test_an_attempt_holds_the_job_until_it_ends_or_another_begins() -> None:

@@ -19,7 +19,7 @@ names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4
 
 
 def job_for(key: str) -> Job:
-    return Job(job_id("recordings", key, "E"), "recordings", key, "E", 1, tenant_of(key), None, 0.0)
+    return Job(job_id("recordings", key, "E"), "recordings", key, "E", 1, tenant_of(key), None)
 
 
 @given(names)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from isikit.errors import SpeechError, SpeechUnavailable, speech_error
+from isikit.nls import authorities
 from isikit.threads import BoundedThreads
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Gateway:
             line.pool.close()
             raise
         with self._lock:
-            if not self._closed:
+            if not self._closed and not line.is_cut:
                 self._idle.append((time.time(), line))
                 return
         line.pool.close()
@@ -144,18 +145,29 @@ class _Line:
     def __init__(self, base_url: str) -> None:
         from urllib3 import connection_from_url
 
-        self.pool = connection_from_url(base_url, maxsize=1)
+        trust = {"ssl_context": authorities.tls_context()} if base_url.startswith("https:") else {}
+        self.pool = connection_from_url(base_url, maxsize=1, **trust)
+        self.is_cut = False
         self._connection: Any = None
         make: Callable[..., Any] = self.pool.ConnectionCls
 
         def make_and_remember(**options: Any) -> Any:
-            self._connection = make(**options)
-            return self._connection
+            self._connection = connection = make(**options)
+            connect = connection.connect
+
+            def connect_unless_cut() -> None:
+                connect()
+                if self.is_cut:  # while there was no socket to cut yet; nothing has been written
+                    raise _nobody_waits()
+
+            connection.connect = connect_unless_cut
+            return connection
 
         self.pool.ConnectionCls = make_and_remember  # type: ignore[assignment]
 
     def cut(self) -> None:
-        """Wake whoever waits for this connection. While it is being made, the connect timeout does."""
+        """Let nothing more be written, and wake whoever reads. While it is being made, the connect timeout does."""
+        self.is_cut = True
         raw = getattr(self._connection, "sock", None)
         if raw is not None:
             with contextlib.suppress(OSError, ValueError):
@@ -172,6 +184,7 @@ class _Request:
         self._path, self._body = path, body
         self._headers = {"Accept-Encoding": "identity", **headers}
         self._deadline, self._most_bytes = deadline, most_bytes
+        self._lock = threading.Lock()  # of `_line` and `_response`: what is given back is never cut
         self._line: _Line | None = None
         self._response: urllib3.BaseHTTPResponse | None = None
         self._gone = False
@@ -180,21 +193,31 @@ class _Request:
         from urllib3 import exceptions
 
         try:
-            with self._gateway.line() as self._line:
-                return self._exchange(self._line.pool)
+            with self._gateway.line() as line, self._held(line):
+                return self._exchange(line.pool)
         except (exceptions.NewConnectionError, exceptions.ConnectTimeoutError, exceptions.SSLError) as error:
             raise away("nls.unreachable", "No connection to the speech service.") from error
         except exceptions.HTTPError as error:
             raise away("nls.connection_lost", "The connection broke before the answer was whole.") from error
+
+    @contextlib.contextmanager
+    def _held(self, line: _Line) -> Iterator[None]:
+        """Within it, `cut` cuts the line; it ends before the line is given back and becomes another request's."""
+        with self._lock:
+            if self._gone:
+                raise _nobody_waits()
+            self._line = line
+        try:
+            yield
         finally:
-            self._line = self._response = None  # what is free again may not be cut any more
+            with self._lock:
+                self._line = self._response = None
 
     def _exchange(self, pool: urllib3.HTTPConnectionPool) -> Answer:
         from urllib3 import Timeout
 
+        self._deadline.check()
         seconds = max(self._deadline.remaining(), 0.05)
-        if self._gone:
-            raise away("nls.connection_lost", "Nobody waits for the answer any more.")
         response = pool.urlopen(
             "POST",
             self._path,
@@ -223,13 +246,17 @@ class _Request:
 
     def cut(self) -> None:
         """End the wait for the answer: nobody is there to take it."""
-        self._gone = True
-        line, response = self._line, self._response
-        if line is not None:
-            line.cut()
-        if response is not None:  # it has taken the socket over when the service closes after the answer
-            with contextlib.suppress(OSError, ValueError, RuntimeError):
-                response.shutdown()
+        with self._lock:
+            self._gone = True
+            if self._line is not None:
+                self._line.cut()
+            if self._response is not None:  # it has taken the socket over when the service closes after the answer
+                with contextlib.suppress(OSError, ValueError, RuntimeError):
+                    self._response.shutdown()
+
+
+def _nobody_waits() -> SpeechError:
+    return away("nls.connection_lost", "Nobody waits for the answer any more.")
 
 
 def away(code: str, detail: str) -> SpeechError:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from isikit.errors import DeadlineExceeded, SpeechError, SpeechTokenRefused, speech_error
+from isikit.nls import authorities
 from isikit.nls.gateway import away
 from isikit.nls.proof import most_bytes, prove
 from isikit.nls.synthesis import Pcm, check
@@ -248,7 +249,7 @@ def _answers(url: str) -> bool:
 
 @functools.cache
 def _sdk() -> Any:
-    """Import the SDK, give its sockets a timeout, and keep its loggers quiet.
+    """Import the SDK, give its sockets a timeout and somebody to trust, and keep its loggers quiet.
 
     At DEBUG it logs texts and AppKeys, at ERROR whole messages it cannot parse and every SynthesisStarted; its
     `websocket` logger gets a handler of its own on stderr with every connection. What happened is told by callbacks.
@@ -257,6 +258,7 @@ def _sdk() -> Any:
     import nls.exception
     import nls.websocket
 
+    authorities.lend_to_sdk()
     nls.websocket.setdefaulttimeout(SOCKET_SECONDS)
     for name in ("nls", "websocket"):
         logging.getLogger(name).addFilter(_nothing)

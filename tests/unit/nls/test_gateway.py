@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import pytest
 from isikit.errors import IsiError, SpeechBusy, SpeechError, SpeechTokenRefused, SpeechUnavailable
@@ -14,6 +16,7 @@ from isikit.nls import gateway
 from isikit.nls.rest import RestSpeaker
 from isikit.nls.synthesis import Utterance
 from isikit.nls.token import SpeechToken
+from urllib3.util import connection
 
 TOKEN = SpeechToken("f" * 32, time.time() + 3600)
 UTTERANCE = Utterance("One moment, please.", False, "xiaoyun", 8000, 50, 0, 0, "appkey")
@@ -174,3 +177,55 @@ async def test_a_connection_that_the_server_closed_is_opened_anew() -> None:
         await speaker.speak(UTTERANCE, TOKEN, Deadline.after(5))
         await speaker.speak(UTTERANCE, TOKEN, Deadline.after(5))
     assert server.connections == 2
+
+
+async def test_what_is_given_up_while_it_connects_is_never_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[bytes] = []
+    connecting, go, done = threading.Event(), threading.Event(), asyncio.Event()
+    create_connection = connection.create_connection
+
+    def slowly(*args: Any, **kwargs: Any) -> Any:
+        connecting.set()
+        go.wait(10)
+        return create_connection(*args, **kwargs)
+
+    async def server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read())
+        writer.close()
+        done.set()
+
+    monkeypatch.setattr(connection, "create_connection", slowly)
+    async with speaking_to(server) as speaker:
+        task = asyncio.create_task(speaker.speak(UTTERANCE, TOKEN, Deadline.after(2)))
+        await asyncio.to_thread(connecting.wait, 5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        go.set()
+        await asyncio.wait_for(done.wait(), 10)
+    assert heard == [b""]
+
+
+async def test_a_line_that_was_given_back_is_not_cut_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The first request's caller goes just when its line is back among the idle ones: the second request has it by then.
+    server = Server(*[CHUNKED + chunk(AUDIO) + b"0\r\n\r\n"] * 2, keep=True)
+    requests: list[Any] = []
+    begin = gateway._Request.__init__
+    line = gateway.Gateway.line
+
+    def remember(self: Any, *args: Any) -> None:
+        begin(self, *args)
+        requests.append(self)
+
+    @contextmanager
+    def lines(self: Any) -> Iterator[Any]:
+        with line(self) as one:
+            yield one
+        requests[0].cut()
+
+    monkeypatch.setattr(gateway._Request, "__init__", remember)
+    monkeypatch.setattr(gateway.Gateway, "line", lines)
+    async with speaking_to(server) as speaker:
+        await speaker.speak(UTTERANCE, TOKEN, Deadline.after(5))
+        await speaker.speak(UTTERANCE, TOKEN, Deadline.after(5))
+    assert server.connections == 1, "the first request's cut closed the second one's connection"

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from isikit.audio.probe import Limits
-from isikit.errors import AudioError, SpeechError, TokenError
+from isikit.errors import AudioError, DeadlineExceeded, SpeechError, TokenError
 from isikit.host.context import Deadline
 
 from functions.transcripts import mode, publish, report
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from isikit.tenants import Tenant
 
 MAX_BYTES: Final = 256 * 1024 * 1024  # 20 minutes of CD-quality stereo are 212 MB
-DECODE_SECONDS: Final = 120.0
+DECODE_SECONDS: Final = 180.0
+DECODE_CPU_SECONDS: Final = 60  # on one core; 20 minutes of any format take some seconds
+LEAST_SECONDS: Final = 10.0
+"""With less time left nothing is decoded: that we have no time must not look as if the recording broke its reader."""
 
 DELETED: Final = "recording.deleted"
 REPLACED: Final = "recording.replaced"
@@ -38,6 +41,12 @@ class Crashed(AudioError):
     """The decoder's process died on this recording, not for the last time that is granted it."""
 
     code = report.CRASHED
+
+
+def check_time(deadline: Deadline) -> None:
+    """Raise `DeadlineExceeded` where too little is left to begin with a recording."""
+    if deadline.remaining() < LEAST_SECONDS:
+        raise DeadlineExceeded
 
 
 async def verdict_on(job: Job, step: Begin, tenant: Tenant | None, process: Transcripts, deadline: Deadline) -> Verdict:
@@ -112,9 +121,13 @@ async def _sound(
         return Verdict("skipped", REPLACED, "Nothing needs to be done: a newer version has its own job.")
     if not data:
         return report.quarantine(report.EMPTY)
-    wall = min(DECODE_SECONDS, deadline.remaining())
+    check_time(deadline)  # waiting for a place, and fetching, took some
+    # Never less because our time is short: whoever called ends this at the deadline, and that is no crash.
     limits = Limits(
-        max_bytes=MAX_BYTES, max_seconds=mode.LONGEST_SENTENCE_MODE_MS / 1000, wall_seconds=wall, cpu_seconds=int(wall)
+        max_bytes=MAX_BYTES,
+        max_seconds=mode.LONGEST_SENTENCE_MODE_MS / 1000,
+        wall_seconds=DECODE_SECONDS,
+        cpu_seconds=DECODE_CPU_SECONDS,
     )
     try:
         decoded = await process.decode(data, rate_hz, limits)

@@ -144,7 +144,7 @@ async def _somebody_works(delivery: Delivery, claimed: Claimed) -> bool:
 async def _attempt(delivery: Delivery, job: Job, step: Begin) -> None:
     """Make one attempt. Afterwards its verdict stands, or somebody else has the job, or an error was raised."""
     journal, process, generation = delivery.journal, delivery.process, job.latest.number
-    delivery.deadline.check()
+    attempts.check_time(delivery.deadline)
     await journal.file(job)
     # Before the attempt: a tenants file that cannot be read is not this recording's fault, and costs it none.
     tenant = (await process.tenants.current()).find(job.tenant)

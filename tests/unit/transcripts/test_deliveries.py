@@ -11,6 +11,7 @@ from isikit.errors import AudioError, DeadlineExceeded, SpeechUnavailable, Stora
 from unit.transcripts.scene import Scene, decode_wav, mono, never, speech, until
 from unit.transcripts.tripwire import Killed
 
+from functions.transcripts import attempt
 from functions.transcripts.process import CLAIM_SECONDS, WATCH_SECONDS
 
 KEY = "in/acme/a.wav"
@@ -180,7 +181,8 @@ async def test_a_token_that_cannot_be_had_for_good_fails_the_job() -> None:
     assert (terminal.verdict.state, terminal.verdict.reason) == ("failed", "pop.denied")
 
 
-async def test_an_attempt_ends_in_time_to_say_so() -> None:
+async def test_an_attempt_ends_in_time_to_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempt, "LEAST_SECONDS", 0.0)
     scene = Scene()
     forever = asyncio.Event()
 
@@ -193,12 +195,52 @@ async def test_an_attempt_ends_in_time_to_say_so() -> None:
     assert scene.types(KEY, CALL) == ["received", "attempt", "ended"]
 
 
-async def test_without_time_no_attempt_is_begun() -> None:
+async def test_without_enough_time_no_attempt_is_begun() -> None:
     scene = Scene()
     event = scene.upload(KEY, CALL)
     with pytest.raises(DeadlineExceeded):
-        await scene.deliver(event, seconds=-10.0)
+        await scene.deliver(event, seconds=9.0)
     assert scene.types(KEY, CALL) == ["received"]
+    await scene.deliver(event)
+    assert scene.job(KEY, CALL).latest.placed
+
+
+async def test_a_decoder_that_is_stopped_because_our_time_is_over_did_not_crash(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(attempt, "LEAST_SECONDS", 0.0)
+    scene = Scene()
+    given: list[Limits] = []
+
+    async def hang(data: bytes, rate_hz: int | None, limits: Limits) -> Decoded:
+        given.append(limits)
+        await never()
+        raise AssertionError("it never comes back")
+
+    scene.decode = hang
+    with pytest.raises(DeadlineExceeded):
+        await scene.deliver(scene.upload(KEY, CALL), seconds=0.3)
+    assert (given[0].wall_seconds, given[0].cpu_seconds) == (attempt.DECODE_SECONDS, attempt.DECODE_CPU_SECONDS)
+    (ended,) = [record for record in scene.records(KEY, CALL) if record["type"] == "ended"]
+    assert (ended["reason"], ended["crashed"]) == ("deadline.exceeded", False)
+
+
+async def test_time_spent_on_fetching_is_missed_before_decoding_and_is_no_crash(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene()
+    event = scene.upload(KEY, CALL)
+    get = scene.recordings.get
+
+    async def slow(key: str, **named: Any) -> Any:
+        monkeypatch.setattr(attempt, "LEAST_SECONDS", 1000.0)  # as if that much less were left
+        return await get(key, **named)
+
+    scene.recordings.get = slow  # type: ignore[method-assign]
+    scene.decode = kills_its_reader
+    with pytest.raises(DeadlineExceeded):
+        await scene.deliver(event)
+    assert scene.records(KEY, CALL)[-1]["crashed"] is False
 
 
 async def test_a_tenants_file_that_cannot_be_read_costs_no_attempt() -> None:

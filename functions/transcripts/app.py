@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from isikit import logs
+from isikit.errors import DeadlineExceeded
 from isikit.host import context, json_response, make_app
 from isikit.host.context import Deadline, RequestContext
 from isikit.identity import identify
@@ -50,7 +51,8 @@ async def take(event: bytes, request_id: str, deadline: Deadline, process: Trans
     EventUnreadable
         The event, or a record of it, cannot be understood.
     Exception
-        Of the first recording that has to be delivered again. Either is raised after all others had their turn.
+        Of the first recording that has to be delivered again, `DeadlineExceeded` where there was no time for all. Any
+        is raised after all others had their turn: those that ended cost next to nothing when the event comes again.
     """
     parsed = events.parse(event)
     if isinstance(parsed, events.Timer):
@@ -62,7 +64,11 @@ async def take(event: bytes, request_id: str, deadline: Deadline, process: Trans
     if skipped:
         logs.event("job.skipped", reason="event.other_kind", count=skipped)
     until = Deadline(deadline.at - RESERVE_SECONDS)
-    for created in parsed.created:
+    for number, created in enumerate(parsed.created):
+        if not until.remaining():
+            logs.event("job.postponed", level="warning", count=len(parsed.created) - number)
+            errors.append(DeadlineExceeded())
+            break
         if (reason := events.why_skipped(created, process.recordings_bucket)) is not None:
             kind = "recordings" if created.bucket == process.recordings_bucket else "other"
             logs.event("job.skipped", reason=reason, bucket_kind=kind)

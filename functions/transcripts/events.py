@@ -5,7 +5,7 @@ Three shapes are understood (Function Compute's OSS trigger and EventBridge's do
 - the native trigger: `{"events": [record, ...]}`;
 - EventBridge: one CloudEvent, whose `data` is such a record, or an array of them (event streaming); with the schema
   `RawData` the records come without their envelope;
-- a timer: `{"triggerTime", "triggerName", "payload"}`.
+- a timer: `{"triggerTime", "triggerName", "payload"}`, at which nothing is done yet.
 
 **Keys are used as they come.** The trigger sends them raw (every official sample uses them so); unquoting would turn
 a `+` into a space and break a `%` in a name.
@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from isikit.errors import RequestError
@@ -32,11 +32,17 @@ NEW_OBJECT: Final = frozenset(
 """Only these leave a whole object behind: a wildcard trigger also reports the parts of a multipart upload (a 12 MB
 upload was seen to cause five events), and an appended object changes its ETag with every append."""
 
+LONGEST_KEY: Final = 1023  # bytes in UTF-8: OSS's limit
+_ETAG = re.compile(r"[0-9A-Z-]{1,64}\Z")  # mostly an MD5 in hex; with -N after it that of a multipart upload
 _REQUEST_ID = re.compile(r"[0-9A-Za-z-]{1,64}\Z")
 
 
 class EventUnreadable(RequestError):
-    """The event, or a record in it, is not one this function knows. Raised, so that it ends in the dead letters."""
+    """The event, or a record in it, is not one this function knows.
+
+    Raised, so that the platform counts the invocation as failed, repeats it as often as it is configured to and then
+    drops it, or sends it to the function's destination for failures where one is configured.
+    """
 
     code = "event.unreadable"
     title = "The event is not one this function knows"
@@ -83,11 +89,7 @@ class Objects:
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """A timer went off. `payload` is a string even where it holds JSON."""
-
-    name: str
-    time: str
-    payload: str
+    """A timer went off."""
 
 
 class _Bucket(msgspec.Struct):
@@ -101,7 +103,7 @@ class _Meta(msgspec.Struct, rename="camel"):
 class _Object(msgspec.Struct, rename="camel"):
     key: str
     e_tag: str
-    size: int | None = None
+    size: Annotated[int, msgspec.Meta(ge=0, lt=2**48)] | None = None  # 48.8 TB is the largest object
     object_meta: _Meta | None = None
 
 
@@ -134,10 +136,10 @@ def parse(event: bytes) -> Objects | Timer:
     """
     try:
         document = json.loads(event)
-    except ValueError as error:
-        raise EventUnreadable("the event is not JSON") from error
+    except (ValueError, RecursionError) as error:
+        raise EventUnreadable("the event is not JSON, or nested too deeply") from error
     if isinstance(document, dict) and "triggerName" in document and "triggerTime" in document:
-        return Timer(str(document["triggerName"]), str(document["triggerTime"]), str(document.get("payload", "")))
+        return Timer()
     found = _Sorted()
     for raw in _records(document):
         _sort(raw, found)
@@ -178,22 +180,25 @@ def _sort(raw: Any, found: _Sorted) -> None:
     if isinstance(raw, dict) and "data" in raw:
         raw = raw["data"]
     try:
-        if str(raw["eventName"]).removeprefix("oss:") not in NEW_OBJECT:
+        name = raw["eventName"]
+        if not isinstance(name, str):
+            raise TypeError
+        if name.removeprefix("oss:") not in NEW_OBJECT:
             found.other_kinds += 1
         else:
             found.created.append(_created(msgspec.convert(raw, _Record, strict=False)))
-    except (msgspec.ValidationError, KeyError, TypeError, ValueError) as error:
+    except (msgspec.ValidationError, KeyError, TypeError, ValueError, RecursionError) as error:
         unreadable = EventUnreadable("a record does not name a bucket, a key and an ETag")
         unreadable.__cause__ = error
         found.unreadable.append(unreadable)
 
 
 def _created(record: _Record) -> Created:
-    """The object of a record; `ValueError` where it has no name or version, or a name that is not text."""
+    """The object of a record; `ValueError` where its name or version cannot be one."""
     described, meta = record.oss.object, record.oss.object.object_meta
-    described.key.encode()
     etag = described.e_tag.strip('"').upper()
-    if not (record.oss.bucket.name and described.key and etag):
+    longest = LONGEST_KEY  # what is longer cannot lie in OSS, and would not fit into a record of the journal
+    if not (record.oss.bucket.name and 0 < len(described.key.encode()) <= longest and _ETAG.match(etag)):
         raise ValueError
     metadata = None if meta is None else metadata_of(meta.user_meta)
     return Created(

@@ -22,7 +22,7 @@ from isikit.errors import StorageError
 from isikit.objects import ObjectInfo, ObjectStore
 
 from functions.transcripts import report, transcript
-from functions.transcripts.events import INPUT
+from functions.transcripts.events import INPUT, LONGEST_KEY
 from functions.transcripts.job import Generation, Job
 
 KINDS: Final = {
@@ -31,7 +31,6 @@ KINDS: Final = {
     "srt": "application/x-subrip",
     "vtt": "text/vtt; charset=utf-8",
 }
-LONGEST_KEY: Final = 1023  # bytes in UTF-8: OSS's limit
 MOST_GENERATIONS: Final = 999  # as far as the length of names is planned ahead
 
 

@@ -46,9 +46,9 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
 """Reason -> what happened, and what to do about it."""
 
 
-def quarantine(reason: str, *, audio_ms: int = 0) -> Verdict:
+def quarantine(reason: str) -> Verdict:
     """The verdict on a recording that cannot be read."""
-    return Verdict("quarantined", reason, WORDS[reason][1], files=(TEXT, JSON), audio_ms=audio_ms)
+    return Verdict("quarantined", reason, WORDS[reason][1], files=(TEXT, JSON))
 
 
 def files(job: Job, verdict: Verdict, attempt: int, at: float) -> dict[str, bytes]:

@@ -37,9 +37,9 @@ def tenant_of(key: str) -> str:
 
 
 def call_id_of(metadata: Mapping[str, str]) -> str | None:
-    """The call id in an object's metadata, None where it is missing, empty or absurdly long."""
+    """The call id in an object's metadata, None where it is missing, empty, absurdly long or no line of text."""
     value = metadata_of(metadata).get(CALL_ID, "").strip()
-    return value if 0 < len(value) <= MAX_CALL_ID else None
+    return value if 0 < len(value) <= MAX_CALL_ID and value.isprintable() else None
 
 
 async def trace(created: Created, recordings: ObjectStore) -> Source:

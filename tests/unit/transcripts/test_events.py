@@ -102,12 +102,18 @@ def test_raw_data_of_eventbridge_is_a_record_without_envelope() -> None:
     assert parsed("eventbridge-rawdata").created == (A,)
 
 
-def test_a_timer_keeps_its_payload_as_text() -> None:
-    timer = parse((EVENTS / "timer.json").read_bytes())
-    assert timer == Timer("nightly", "2026-12-26T07:49:00Z", '{"sweep": true}')
+def test_a_timer_is_told_from_objects() -> None:
+    assert parse((EVENTS / "timer.json").read_bytes()) == Timer()
 
 
-@pytest.mark.parametrize("event", [b"", b"not json", b"{}", b'"text"', b"3", b"null", b'{"events": 3}', b"\xff"])
+@pytest.mark.parametrize(
+    "event",
+    [
+        *(b"", b"not json", b"{}", b'"text"', b"3", b"null", b'{"events": 3}', b"\xff", b"9" * 5000),
+        *(b"[" * 100_000, b'{"data":' * 100_000),
+    ],
+    ids=lambda event: ascii(event[:12]),
+)
 def test_an_event_of_no_known_shape_is_refused(event: bytes) -> None:
     with pytest.raises(EventUnreadable):
         parse(event)
@@ -123,6 +129,17 @@ def test_an_event_of_no_known_shape_is_refused(event: bytes) -> None:
         {"key": "in/acme/\ud800.wav"},
         {"size": "many"},
         {"objectMeta": {"userMeta": {"a": 1}}},
+        {"key": "in/acme/" + "x" * 1016},
+        {"key": "in/acme/" + "录" * 339},
+        {"key": None},
+        {"key": ["in/acme/a.wav"]},
+        {"eTag": "é"},
+        {"eTag": "A\n"},
+        {"eTag": "A" * 65},
+        {"eTag": "\udfff"},
+        {"size": -1},
+        {"size": 2**70},
+        {"size": float("nan")},
     ],
 )
 def test_a_record_without_a_usable_name_or_version_is_unreadable(change: dict[str, Any]) -> None:
@@ -131,6 +148,24 @@ def test_a_record_without_a_usable_name_or_version_is_unreadable(change: dict[st
     found = parse(json.dumps(event).encode())
     assert isinstance(found, Objects)
     assert (len(found.created), len(found.unreadable)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "record", [None, 3, "text", [], {}, {"eventName": 3}, {"eventName": "ObjectCreated:PutObject"}]
+)
+def test_what_is_no_record_is_unreadable(record: object) -> None:
+    found = parse(json.dumps({"events": [record]}).encode())
+    assert isinstance(found, Objects)
+    assert (len(found.created), found.other_kinds, len(found.unreadable)) == (0, 0, 1)
+
+
+def test_a_record_nested_too_deeply_does_not_hide_the_others() -> None:
+    good = json.loads((EVENTS / "oss-put-without-metadata.json").read_text())["events"][0]
+    for depth in (100, 500, 900):
+        deep = json.dumps(good)[:-1] + ', "eventTime": ' + "[" * depth + "]" * depth + "}"
+        found = parse(f'{{"events": [{deep}, {json.dumps(good)}]}}'.encode())
+        assert isinstance(found, Objects)
+        assert len(found.created) >= 1
 
 
 def test_an_etag_in_quotes_and_lower_case_is_the_same_etag() -> None:

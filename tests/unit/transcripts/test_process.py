@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,6 @@ from functions.transcripts.process import transcripts
 ROOT = Path(__file__).parents[3]
 ENVIRONMENT = {
     "ISI_OSS_INTERNAL": "http://127.0.0.1:1",
-    "ISI_OSS_PUBLIC": "http://127.0.0.1:1",
     "ISI_BUCKET_PROMPTS": "the-prompts",
     "ISI_BUCKET_RECORDINGS": "the-recordings",
     "ISI_BUCKET_STATE": "the-state",
@@ -45,15 +45,40 @@ async def test_the_process_is_made_of_the_settings(monkeypatch: pytest.MonkeyPat
             cache.cache_clear()
 
 
-def test_starting_the_function_loads_no_sdk_and_no_decoder() -> None:
-    heavy = ("oss2", "nls", "av", "numpy", "aliyunsdkcore", "cryptography", "requests", "urllib3")
-    program = f"import sys, functions.transcripts.app; print([name for name in {heavy} if name in sys.modules])"
+def run(program: str, environment: dict[str, str]) -> list[str]:
+    """What a program says that begins as an instance does."""
     answer = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
         check=True,
         text=True,
         cwd=ROOT,
-        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'shared'}"},
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'shared'}", **environment},
     )
-    assert answer.stdout == "[]\n"
+    return answer.stdout.splitlines()
+
+
+INITIALIZE = """
+import sys
+from functions.transcripts import app
+app.initialize()
+print([name for name in ("oss2", "urllib3", "aliyunsdkcore.client") if name not in sys.modules])
+print(app.transcripts.cache_info().currsize)
+"""
+
+
+def test_the_initializer_loads_what_the_first_event_needs_without_a_network() -> None:
+    assert run(INITIALIZE, ENVIRONMENT) == ["[]", "1"]
+
+
+def test_an_initializer_that_fails_says_so_and_lets_the_instance_start() -> None:
+    line, *rest = run(INITIALIZE, {})
+    told = json.loads(line)
+    assert (told["event"], told["code"]) == ("host.initialize_failed", "config.invalid")
+    assert rest == ["[]", "0"]
+
+
+def test_starting_the_function_loads_no_sdk_and_no_decoder() -> None:
+    heavy = ("oss2", "nls", "av", "numpy", "aliyunsdkcore", "cryptography", "requests", "urllib3")
+    program = f"import sys, functions.transcripts.app; print([name for name in {heavy} if name in sys.modules])"
+    assert run(program, {}) == ["[]"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import secrets
-import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -13,12 +12,11 @@ from typing import BinaryIO
 
 from localcloud.clock import Clock
 from localcloud.oss.blobs import Blobs, Spool
+from localcloud.oss.bucket_store import BucketStore
 from localcloud.oss.checksums import crc64
 from localcloud.oss.database import Database
 from localcloud.oss.errors import OssError
-from localcloud.oss.index import Index
 from localcloud.oss.records import APPENDABLE, NORMAL, NULL_VERSION, Attributes, Bucket, Deletion, StoredObject, Version
-from localcloud.oss.upload_rows import UploadRows
 from localcloud.oss.versions import Versions
 
 MAX_OBJECT_BYTES = 5 * 1024**3  # of PutObject, of an appendable object, and of CopyObject
@@ -29,7 +27,7 @@ Check = Callable[[StoredObject], None]
 """Raises OssError if the object found does not satisfy the request's conditions."""
 
 
-class FileStore:
+class FileStore(BucketStore):
     """Buckets and objects under `root`.
 
     Every method blocks (disk, locks) and belongs in a thread. A write that returned survives a kill -9: bytes are
@@ -39,68 +37,15 @@ class FileStore:
 
     def __init__(self, root: Path, clock: Clock, *, max_object_bytes: int = MAX_OBJECT_BYTES) -> None:
         root.mkdir(parents=True, exist_ok=True)
-        self.clock = clock
         self.blobs = Blobs(root / "blobs")
         self.blobs.prepare()
-        self.database = Database(root / "index.sqlite")
-        self.index = Index(self.database)
-        self.uploads = UploadRows(self.database)
+        super().__init__(Database(root / "index.sqlite"), clock)
         self.max_object_bytes = max_object_bytes
         self.blobs.sweep(self.index.blob_names(), time.time() - ORPHAN_AGE_SECONDS)
 
     def close(self) -> None:
         """Close the index's connections."""
         self.database.close()
-
-    # buckets
-
-    def create_bucket(self, name: str) -> None:
-        """Create a bucket; `BucketAlreadyExists` if there is one of that name, one's own included.
-
-        The documentation leaves one's own bucket open; github.com/rclone/rclone/pull/8703 saw the 409.
-        """
-        try:
-            with self.database.writing():
-                self.index.add_bucket(Bucket(name, self.clock.now()))
-        except sqlite3.IntegrityError as exc:
-            raise OssError("BucketAlreadyExists", fields={"BucketName": name}) from exc
-
-    def delete_bucket(self, name: str) -> None:
-        """Delete an empty bucket; `NoSuchBucket` or `BucketNotEmpty`. Versions, markers and parts fill it too."""
-        with self.database.writing():
-            self.bucket(name)
-            left = self.index.objects(name, "", inclusive=True, limit=1) or self.uploads.of_bucket(name)
-            if left or self.index.has_versions(name):
-                raise OssError("BucketNotEmpty", fields={"BucketName": name})
-            self.index.drop_bucket(name)
-
-    def bucket(self, name: str) -> Bucket:
-        """The bucket, or `NoSuchBucket`."""
-        bucket = self.index.bucket(name)
-        if bucket is None:
-            raise OssError("NoSuchBucket", fields={"BucketName": name})
-        return bucket
-
-    def buckets(self) -> list[Bucket]:
-        """All buckets by name."""
-        return self.index.buckets()
-
-    def setting(self, bucket: str, name: str) -> str | None:
-        """A bucket's setting as the handler wrote it, None if there is none; `NoSuchBucket`."""
-        self.bucket(bucket)
-        return self.index.setting(bucket, name)
-
-    def configure(self, bucket: str, name: str, document: str | None) -> None:
-        """Set a bucket's setting, or drop it with None; `NoSuchBucket`."""
-        with self.database.writing():
-            self.bucket(bucket)
-            self.index.set_setting(bucket, name, document)
-
-    def set_versioning(self, bucket: str, status: str) -> None:
-        """`Enabled` or `Suspended`; `NoSuchBucket`."""
-        with self.database.writing():
-            self.bucket(bucket)
-            self.index.set_versioning(bucket, status)
 
     # reading
 

@@ -47,21 +47,25 @@ class Options:
 def parse(arguments: Sequence[str]) -> Options:
     """Read the command line; exits with 2 and a usage line when it is wrong."""
     parser = argparse.ArgumentParser(
-        prog="python -m localcloud",
+        prog="scripts/up",
         description="Run the whole cloud on this machine, in the foreground. Ctrl-C stops it.",
         epilog="exit status: 0 stopped in good order, 1 deployment or health check failed, 2 could not start "
         "(wrong options, directory or port in use, engine missing), 128+N interrupted by signal N while starting",
     )
     parser.add_argument("--out", type=Path, default=Path("out"), help="output directory (default: out)")
-    parser.add_argument("--engine", choices=NAMES, default="tone", help="what speaks and listens (default: tone)")
+    parser.add_argument(
+        "--engine",
+        choices=NAMES,
+        default="speech",
+        help="what speaks and listens: real speech, or instant tones in any language (default: speech)",
+    )
     parser.add_argument("--port-base", type=int, help="ten ports from here on: gateway, fc, oss, nls, pop, sls, ...")
     parser.add_argument("--fresh", action="store_true", help="begin with empty buckets and logs")
     parser.add_argument(
         "--deploy",
         nargs=argparse.REMAINDER,
         default=[],
-        metavar="CMD",
-        help="run CMD --endpoints FILE --result FILE once the services are up; takes the rest of the line",
+        help=argparse.SUPPRESS,  # scripts/up gives it: run with --endpoints FILE --result FILE once the services are up
     )
     given = parser.parse_args(arguments)
     return Options(given.out, given.engine, given.port_base, given.fresh, tuple(given.deploy))

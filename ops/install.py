@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import shutil
-import subprocess
-import sys
-import time
-import venv
-from pathlib import Path
+import signal
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # before anything slow: Ctrl-C ends this at once and in silence
+
+import fcntl  # noqa: E402
+import hashlib  # noqa: E402
+import shutil  # noqa: E402
+import subprocess  # noqa: E402
+import sys  # noqa: E402
+import time  # noqa: E402
+import venv  # noqa: E402
+from pathlib import Path  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
@@ -77,7 +81,4 @@ def _install(lock: Path, started: float) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1])
-    except KeyboardInterrupt:
-        sys.exit(130)
+    main(sys.argv[1])

@@ -109,9 +109,7 @@ class Models:
 
 
 def _credible(segment: Any) -> str:
-    """A segment's text, unless it is doubtful speech or a repetition loop (Whisper's own thresholds)."""
+    """A segment's text, unless it is doubtful speech (Whisper's own thresholds). People do repeat themselves."""
     if segment.no_speech_prob > 0.6 and segment.avg_logprob < -1.0:
-        return ""
-    if segment.compression_ratio > 2.4:
         return ""
     return str(segment.text).strip()

@@ -38,7 +38,7 @@ def local_cloud(out: Path, engine: str, say: Callable[[str], None]) -> Iterator[
         preexec_fn=_end_with_parent,
     )
     try:
-        _wait(child, out / "local.json", say)
+        _wait(child, say)
         yield json.loads((out / "local.json").read_text(encoding="utf-8"))
     finally:
         _stop(child)
@@ -48,21 +48,27 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _wait(child: subprocess.Popen[str], ready: Path, say: Callable[[str], None]) -> None:
-    """Pass on localcloud's progress until local.json is there (it is renamed into place last)."""
+def _wait(child: subprocess.Popen[str], say: Callable[[str], None]) -> None:
+    """Pass on localcloud's progress until it says that it is up.
+
+    Its own word, not the file: a `local.json` may be that of another localcloud on the same directory.
+    """
     assert child.stdout is not None
     deadline, lines = time.monotonic() + START_SECONDS, []
     for line in child.stdout:
         lines.append(line.rstrip())
-        say(f"  {line.rstrip()}")
-        if ready.exists():
+        if line.startswith("localcloud is up"):
+            say("  localcloud is up")
             return
         if time.monotonic() > deadline:
             raise CloudFailed(f"localcloud was not ready after {START_SECONDS} s")
-    raise CloudFailed("localcloud ended: " + "\n".join(lines[-5:]))
+        if not line.startswith("localcloud:"):
+            say(f"  {line.rstrip()}")
+    raise CloudFailed("\n".join(lines[-3:]).removeprefix("localcloud: "))
 
 
 def _stop(child: subprocess.Popen[str]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave it half stopped
     if child.poll() is None:
         child.send_signal(signal.SIGTERM)
         try:

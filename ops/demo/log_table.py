@@ -22,10 +22,12 @@ def events(folder: Path) -> Iterator[dict[str, Any]]:
 
 def table(folder: Path) -> Table:
     """The events that a person wants to see first."""
-    shown = Table(title="What the logs say (characters paid and saved)", box=box.SIMPLE_HEAD, pad_edge=False)
+    shown = Table(
+        title="What the logs say (characters paid and saved, seconds of audio)", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     for column in ("event", "what"):
         shown.add_column(column, no_wrap=True)
-    for column in ("ms", "paid", "saved", "audio s"):
+    for column in ("ms", "paid", "saved", "s"):
         shown.add_column(column, justify="right", no_wrap=True)
     for event in events(folder):
         if event.get("event") in SHOWN:

@@ -45,3 +45,15 @@ def test_ending_the_demo_half_way_leaves_no_process(tmp_path: Path, number: sign
     process.communicate(timeout=20)
     assert process.returncode != 0
     local_cloud.await_nothing_left(out)
+
+
+def test_the_demo_refuses_the_folder_of_a_running_localcloud_and_touches_nothing_there(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with local_cloud.running(out) as local:
+        (out / "audio").mkdir()
+        process = demo(out, "tone")
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 1, said
+        assert "--out" in said
+        assert (out / "audio").exists()
+        assert local.get("/healthz").status_code == 200

@@ -116,7 +116,9 @@ class Unspeakable(RequestError):
     code = "request.unspeakable"
     status = 422
     title = "The text cannot be spoken"
-    advice = "Send text with at least one letter, digit or ideograph, without control characters or lone surrogates."
+    advice = (
+        "Send text with something to speak in it, or the SSML that docs/design.md allows; errors[] says what is wrong."
+    )
 
 
 class NotFound(RequestError):

@@ -6,7 +6,8 @@ terminal record names the attempt that counts, and only its files are copied to 
 - `transcripts/{path}.json|.txt|.srt|.vtt`, where `{path}` is the recording's key without `in/`, extension included, so
   that `a.wav` and `a.mp3` do not collide: always the latest generation's;
 - `transcripts/{path}/g{generation}/{name}.json|...`: every generation's;
-- `quarantine/{path}` with `.report.txt` and `.report.json` beside it, for what could not be read.
+- `quarantine/{path}` with `.report.txt` and `.report.json` beside it, for what could not be read. Of what is too large
+  to be copied there are only the reports, which say where it lies.
 
 Copying again changes nothing, so it can be repeated until the journal says that it was done. Every file carries the
 ETag of its recording, so that it can be seen whose transcript lies at a place that several versions share.
@@ -107,7 +108,7 @@ async def publish(recordings: ObjectStore, state_bucket: str, job: Job, generati
     current = await recordings.head(job.key)
     if current is not None and current.etag != job.etag:
         return False
-    if terminal.verdict.state == "quarantined" and current is not None:
+    if terminal.verdict.state == "quarantined" and current is not None and report.is_copied(current.size):
         await _copy_recording(recordings, job, current)
     prefix = _attempts(job, generation.number, terminal.attempt)
     for name in terminal.verdict.files:

@@ -12,6 +12,9 @@ from functions.transcripts.stamps import rfc3339
 TEXT: Final = "report.txt"
 JSON: Final = "report.json"
 SCHEMA: Final = "quarantine/1"
+COPIED_BYTES: Final = 200 * 1024 * 1024
+"""Up to this size a recording is copied beside its report. CopyObject takes up to 1 GB (OSS API reference), and where
+it copies bytes it must answer before the store's read timeout of 5 s."""
 
 UNKNOWN_TENANT: Final = "tenant.unknown"
 EMPTY: Final = "audio.empty"
@@ -51,6 +54,18 @@ def quarantine(reason: str) -> Verdict:
     return Verdict("quarantined", reason, WORDS[reason][1], files=(TEXT, JSON))
 
 
+def is_copied(size: int | None) -> bool:
+    """Whether a recording of so many bytes is copied; what no size is known of is looked at when it is."""
+    return size is None or size <= COPIED_BYTES
+
+
+def _copy(job: Job) -> str:
+    most = f"{COPIED_BYTES // 1024 // 1024} MB"
+    if job.size is None:
+        return f"beside this report, unless it is larger than {most}"
+    return "beside this report" if is_copied(job.size) else f"none, it is larger than {most}"
+
+
 def files(job: Job, verdict: Verdict, attempt: int, at: float) -> dict[str, bytes]:
     """Both reports, by name."""
     reason = verdict.reason or ""
@@ -60,7 +75,8 @@ def files(job: Job, verdict: Verdict, attempt: int, at: float) -> dict[str, byte
         "This recording was not transcribed.\n\n"
         f"What happened: {happened}\n"
         f"What to do:    {advice}\n\n"
-        f"Recording: {job.key}\n"
+        f"Recording: {job.key} in bucket {job.bucket}\n"
+        f"Copy:      {_copy(job)}\n"
         f"Version:   {job.etag}, {size}\n"
         f"Call id:   {job.call_id or 'none given'}\n"
         f"Attempts:  {attempt}, the last at {rfc3339(at)}\n"
@@ -74,6 +90,7 @@ def files(job: Job, verdict: Verdict, attempt: int, at: float) -> dict[str, byte
         "key": job.key,
         "etag": job.etag,
         "size": job.size,
+        "copied": is_copied(job.size),
         "call_id": job.call_id,
         "reason": reason,
         "what_happened": happened,

@@ -21,7 +21,7 @@ from unit.transcripts.scene import (
     stereo,
 )
 
-from functions.transcripts import attempt
+from functions.transcripts import attempt, report
 from functions.transcripts.events import EventUnreadable
 
 KEY = "in/acme/2026/录音 1+2%20.wav"
@@ -204,10 +204,26 @@ async def test_an_empty_file_is_quarantined_beside_a_report_in_plain_words() -> 
     assert await verdict_of(scene, b"") == ("quarantined", "audio.empty")
     copy = "quarantine/acme/2026/录音 1+2%20.wav"
     assert scene.keys("quarantine/") == [copy, f"{copy}.report.json", f"{copy}.report.txt"]
-    report = scene.read(f"{copy}.report.txt")
-    assert "the file is empty" in report
-    assert KEY in report
+    told = scene.read(f"{copy}.report.txt")
+    assert "the file is empty" in told
+    assert KEY in told
+    assert "Copy:      beside this report\n" in told
     assert json.loads(scene.read(f"{copy}.report.json"))["reason"] == "audio.empty"
+
+
+async def test_what_is_too_large_to_be_copied_stays_where_it_is_and_its_report_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene()
+    monkeypatch.setattr(report, "COPIED_BYTES", 5)
+    assert await verdict_of(scene, b"<html>") == ("quarantined", "audio.unreadable")
+    place = "quarantine/acme/2026/录音 1+2%20.wav"
+    assert scene.keys("quarantine/") == [f"{place}.report.json", f"{place}.report.txt"]
+    told = scene.read(f"{place}.report.txt")
+    assert f"Recording: {KEY} in bucket recordings\n" in told
+    assert "Copy:      none, it is larger than" in told
+    assert json.loads(scene.read(f"{place}.report.json"))["copied"] is False
+    assert scene.read(KEY) == "<html>"
 
 
 async def test_what_is_no_audio_is_quarantined_as_it_came() -> None:

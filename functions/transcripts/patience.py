@@ -2,6 +2,10 @@
 
 The one layer that repeats calls of recognition. What still fails afterwards ends the attempt, and the platform
 delivers the event again.
+
+Retries keep to the layer's usual budget, a tenth of all calls. Waiting for a place at a busy service (40000005) is not
+a retry: it was refused before anything was spent, the quota is shared with other instances and with leased clients,
+and a batch has nothing better to do. So it is not charged to the budget and ends only with the deadline.
 """
 
 from __future__ import annotations
@@ -27,8 +31,16 @@ FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 10.0
 TOKEN_LIFE_SECONDS: Final = 120  # a call of at most 60 s of audio takes about 12 s
 
-#: (mono s16le, rate in Hz, AppKey, token, deadline) -> text, tried once.
 Once = Callable[[bytes, int, str, "SpeechToken", Deadline], Awaitable[str]]
+"""(mono s16le, rate in Hz, AppKey, token, deadline) -> text, tried once."""
+
+
+class _RefusedTwice(Exception):
+    """Carries an error past `retrying`: worth another attempt on the recording, but not another call in this one."""
+
+    def __init__(self, error: SpeechTokenRefused) -> None:
+        super().__init__()
+        self.error = error
 
 
 class Tokens(Protocol):
@@ -46,10 +58,11 @@ class Tokens(Protocol):
 def patiently(once: Once, tokens: Tokens, *, pause: Callable[[float], Awaitable[object]] = asyncio.sleep) -> Recognise:
     """Recognition with repetitions, all within the deadline.
 
-    A refused token is dropped and a new one tried once: refused again, it is not the token that is wrong.
+    A refused token is dropped and a new one tried once. Refused again, it is not the token that is wrong: the service
+    says the same (401, 403) of an AppKey of another account and of trouble of its own. So the attempt ends, and the
+    next one asks again.
     """
-    # The layer's usual budget is meant for traffic; here a recording's pieces may all have to wait out one outage.
-    budget = RetryBudget(share=0.5, reserve=64.0)
+    budget = RetryBudget()
 
     async def recognise(pcm: bytes, rate_hz: int, appkey: str, deadline: Deadline) -> str:
         refused = 0
@@ -62,19 +75,23 @@ def patiently(once: Once, tokens: Tokens, *, pause: Callable[[float], Awaitable[
             except SpeechTokenRefused as error:
                 tokens.invalidate(token.id)
                 refused += 1
-                error.retryable = refused < 2
+                if refused > 1:
+                    raise _RefusedTwice(error) from error
                 raise
 
-        return await retrying(
-            call,
-            operation=OPERATION,
-            deadline=deadline,
-            budget=budget,
-            attempts=TRIES,
-            base_seconds=FIRST_PAUSE_SECONDS,
-            cap_seconds=LONGEST_PAUSE_SECONDS,
-            sleep=pause,
-        )
+        try:
+            return await retrying(
+                call,
+                operation=OPERATION,
+                deadline=deadline,
+                budget=budget,
+                attempts=TRIES,
+                base_seconds=FIRST_PAUSE_SECONDS,
+                cap_seconds=LONGEST_PAUSE_SECONDS,
+                sleep=pause,
+            )
+        except _RefusedTwice as twice:
+            raise twice.error from None
 
     return recognise
 
@@ -82,7 +99,7 @@ def patiently(once: Once, tokens: Tokens, *, pause: Callable[[float], Awaitable[
 async def _in_turn(
     call: Callable[[], Awaitable[str]], deadline: Deadline, pause: Callable[[float], Awaitable[object]]
 ) -> str:
-    """Call until there is a place: 40000005 was refused before anything was spent, and the quota is shared."""
+    """Call until there is a place."""
     longest = FIRST_PAUSE_SECONDS
     while True:
         try:

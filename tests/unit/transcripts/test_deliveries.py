@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 from isikit.audio.probe import Decoded, Limits
-from isikit.errors import AudioError, DeadlineExceeded, SpeechUnavailable, StorageError, TenantsUnavailable, TokenError
+from isikit.errors import (
+    AudioError,
+    DeadlineExceeded,
+    SpeechTokenRefused,
+    SpeechUnavailable,
+    StorageError,
+    TenantsUnavailable,
+    TokenError,
+)
 from unit.transcripts.scene import Scene, decode_wav, mono, never, speech, until
 from unit.transcripts.tripwire import Killed
 
@@ -123,7 +131,9 @@ async def test_the_third_crash_of_the_decoder_quarantines() -> None:
     assert (terminal.attempt, terminal.verdict.state, terminal.verdict.reason) == (3, "quarantined", "audio.crashed")
 
 
-@pytest.mark.parametrize("error", [unavailable(), DeadlineExceeded(), StorageError(code="oss.unreachable")])
+@pytest.mark.parametrize(
+    "error", [unavailable(), SpeechTokenRefused(), DeadlineExceeded(), StorageError(code="oss.unreachable")]
+)
 async def test_trouble_that_may_pass_ends_the_attempt_without_an_outcome_and_asks_for_another(error: Exception) -> None:
     scene = Scene()
     event = scene.upload(KEY, CALL)

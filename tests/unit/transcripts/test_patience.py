@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from isikit.errors import SpeechBusy, SpeechError, SpeechTokenRefused, SpeechUnavailable
 from isikit.host.context import Deadline
 from isikit.nls.token import SpeechToken
 
 from functions.transcripts.patience import TRIES, patiently
+from functions.transcripts.recognise import Recognise
 
 
 class Service:
@@ -35,8 +38,10 @@ class Service:
         self.slept.append(seconds)
 
     async def recognise(self, seconds: float = 600) -> str:
-        call = patiently(self.once, self, pause=self.pause)
-        return await call(b"", 8000, "appkey", Deadline.after(seconds))
+        return await self.patient()(b"", 8000, "appkey", Deadline.after(seconds))
+
+    def patient(self) -> Recognise:
+        return patiently(self.once, self, pause=self.pause)
 
 
 async def test_a_failure_that_may_pass_is_waited_for_and_tried_again() -> None:
@@ -80,12 +85,25 @@ async def test_a_refused_token_is_dropped_and_a_new_one_tried() -> None:
     assert (service.tokens, service.dropped) == (["t0", "t1"], ["t0"])
 
 
-async def test_a_second_token_refused_is_final() -> None:
+async def test_a_second_token_refused_ends_the_attempt_and_may_be_asked_again_by_the_next() -> None:
     service = Service(SpeechTokenRefused(), SpeechTokenRefused(), SpeechTokenRefused())
     with pytest.raises(SpeechTokenRefused) as raised:
         await service.recognise()
-    assert not raised.value.retryable
-    assert len(service.tokens) == 2
+    assert raised.value.retryable
+    assert (service.tokens, service.dropped) == (["t0", "t1"], ["t0", "t1"])
+
+
+async def test_retries_are_at_most_a_tenth_of_many_calls_and_waiting_for_a_place_is_none() -> None:
+    service = Service()
+    recognise = service.patient()
+    calls = 200
+    for number in range(calls):
+        service.errors = [SpeechBusy(), SpeechBusy()] if number % 2 else [SpeechUnavailable() for _ in range(TRIES)]
+        with contextlib.suppress(SpeechUnavailable):
+            await recognise(b"", 8000, "appkey", Deadline.after(600))
+    waited = 2 * calls // 2
+    assert len(service.tokens) - calls - waited <= 10 + calls / 10
+    assert len(service.tokens) - calls - waited >= calls / 10
 
 
 async def test_no_pause_outlasts_the_deadline() -> None:

@@ -123,18 +123,7 @@ class Settings:
         "Region of the buckets and of the speech gateway; it is part of OSS's V4 signature.",
         default="cn-beijing",
     )
-    stage: str = _setting(
-        _matching(r"[a-z0-9-]{1,20}", "1 to 20 of a-z, 0-9 and -"), "Names the deployment.", default="dev"
-    )
-    account_id: str = _setting(
-        _matching(r"\d{0,20}", "digits, or empty"),
-        "The account's number, where the platform does not say it.",
-        default="",
-    )
     oss_internal: str = _setting(_http, "OSS endpoint for the functions.")
-    oss_public: str = _setting(
-        _http, "OSS endpoint in presigned links. Accounts new since 2025-03-20 need a custom domain here."
-    )
     bucket_prompts: str = _setting(_bucket, "Bucket of prompts and their masters.")
     bucket_recordings: str = _setting(_bucket, "Bucket of recordings and transcripts.")
     bucket_state: str = _setting(_bucket, "Bucket of journals, claims, recipes, tenants and keys.")

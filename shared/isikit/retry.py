@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import TypeVar
 
 from isikit import logs
@@ -54,6 +54,7 @@ async def retrying(
     attempts: int = 3,
     base_seconds: float = 0.1,
     cap_seconds: float = 2.0,
+    at_once: Collection[str] = (),
     jitter: Callable[[float, float], float] = random.uniform,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> T:
@@ -74,6 +75,9 @@ async def retrying(
     base_seconds, cap_seconds
         The pause before attempt n is drawn from 0 to base x 2^(n-2), at most cap ("full jitter"), and comes on top of
         the error's `retry_after`, so that all who were told the same do not come back together.
+    at_once
+        Codes of errors whose `retry_after` is for our callers, not for us: a broken connection says nothing about the
+        service's load.
 
     Raises
     ------
@@ -89,7 +93,8 @@ async def retrying(
         except IsiError as error:
             if not error.retryable or attempt >= attempts:
                 raise
-            pause = (error.retry_after or 0) + jitter(0.0, min(cap_seconds, base_seconds * 2 ** (attempt - 1)))
+            told = 0 if error.code in at_once else error.retry_after or 0
+            pause = told + jitter(0.0, min(cap_seconds, base_seconds * 2 ** (attempt - 1)))
             if pause >= deadline.remaining() or not budget.take():
                 raise
             attempt += 1

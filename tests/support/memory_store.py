@@ -195,22 +195,14 @@ class MemoryStore:
 
         await self._call("delete", key, effect)
 
-    async def copy(
-        self, source_bucket: str, source_key: str, key: str, *, metadata: Mapping[str, str] | None = None
-    ) -> None:
+    async def copy(self, source_bucket: str, source_key: str, key: str) -> None:
         """See `ObjectStore.copy`."""
 
         def effect() -> None:
             source = self.cloud[source_bucket].objects.get(source_key) if source_bucket in self.cloud else None
             if source is None:
                 raise refused("oss.no_such_key", 404)
-            kept = metadata is None
-            self.objects[key] = StoredObject(
-                source.data,
-                source.content_type if kept else "application/octet-stream",
-                dict(source.metadata) if metadata is None else _checked(metadata),
-                self._date(),
-            )
+            self.objects[key] = StoredObject(source.data, source.content_type, dict(source.metadata), self._date())
 
         await self._call("copy", key, effect)
 
@@ -222,10 +214,6 @@ class MemoryStore:
             return sorted(found, key=str.encode)[:limit]
 
         return await self._call("list", prefix, effect)
-
-    def presign_get(self, key: str, expires_in: int) -> str:
-        """See `ObjectStore.presign_get`."""
-        return f"https://{self.bucket}.oss.test/{key}?x-oss-expires={expires_in}"
 
     async def _call(self, operation: str, key: str, effect: Callable[[], T]) -> T:
         self.calls[operation] += 1

@@ -50,7 +50,7 @@ OSS: dict[str, Meaning] = {
     "RequestTimeTooSkewed": _away("oss.clock_skew", "The machine's clock is wrong by more than 15 minutes."),
     "PublicEndpointForbidden": _ours(
         "oss.public_endpoint_forbidden",
-        "Accounts new since 2025-03-20 need a custom domain for public access: bind one and set ISI_OSS_PUBLIC to it.",
+        "Accounts new since 2025-03-20 may not use OSS's public endpoint: set ISI_OSS_INTERNAL to the internal one.",
     ),
     "InvalidObjectName": _ours("oss.invalid_name", "Shorten the key to 1023 bytes; it may not begin with / or \\."),
     "InvalidBucketName": _ours("oss.invalid_bucket", "Correct the bucket's name in the settings."),

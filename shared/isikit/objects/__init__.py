@@ -32,7 +32,6 @@ def stores() -> Stores:
             settings.oss_internal,
             settings.region,
             credentials.provider,
-            public_endpoint=settings.oss_public,
             threads=threads,
         )
 

@@ -10,11 +10,11 @@ import threading
 from collections.abc import Callable, Mapping
 from email.utils import parsedate
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 from isikit.errors import StorageError, storage_error
 from isikit.objects.store import APPEND_TYPE, LIST_PAGE, ObjectInfo, Tail
-from isikit.threads import BoundedThreads
+from isikit.retry import RetryBudget, retrying
+from isikit.threads import BoundedThreads, current_deadline
 
 if TYPE_CHECKING:
     import oss2
@@ -28,10 +28,18 @@ CONNECT_TIMEOUT_SECONDS: Final = 2.0
 READ_TIMEOUT_SECONDS: Final = 5.0  # per read of the socket; oss2's own default of 60 s outlives every caller
 THREADS: Final = 16
 METADATA_PREFIX: Final = "x-oss-meta-"
+ATTEMPTS: Final = 2  # of calls that may be repeated
+_AT_ONCE: Final = ("oss.unreachable", "oss.damaged")
+
+_budget = RetryBudget()  # of the process: OSS is one service, whatever the bucket
 
 
 class OssStore:
     """A bucket through oss2: V4 signatures, timeouts of seconds, own threads, no redirects, errors mapped.
+
+    A call that may be repeated (`head`, `get`, `tail`, `list`, `delete`, `put` without a condition) is tried once more
+    after a retryable failure, within the deadline and the process's budget. Conditional `put` and `append` are not:
+    only the caller can tell its own first attempt from somebody else's write.
 
     Parameters
     ----------
@@ -39,11 +47,10 @@ class OssStore:
         As oss2 takes them; an endpoint that is an IP address is used path-style, by oss2's own rule.
     provider
         Whose credentials sign, asked for each call.
-    public_endpoint
-        For presigned URLs; `endpoint` where it is empty. A name that is not Alibaba Cloud's own is a CNAME of this
-        bucket.
     threads
         The limiter; several stores may share one.
+    budget
+        Of retries; the process's own when it is left out.
     """
 
     def __init__(
@@ -53,30 +60,30 @@ class OssStore:
         region: str,
         provider: Credentials,
         *,
-        public_endpoint: str = "",
         threads: BoundedThreads | None = None,
+        budget: RetryBudget | None = None,
     ) -> None:
         self.bucket = bucket
         self._endpoint = endpoint
-        self._public_endpoint = public_endpoint or endpoint
         self._region = region
         self._provider = provider
         self._threads = threads or BoundedThreads("oss", THREADS)
+        self._budget = budget or _budget
         self._opening = threading.Lock()
         self._opened: oss2.Bucket | None = None
 
     async def head(self, key: str) -> ObjectInfo | None:
         """See `ObjectStore.head`."""
-        return await self._call(functools.partial(_head, key=key))
+        return await self._again("oss.HeadObject", functools.partial(_head, key=key))
 
     async def get(self, key: str, *, start: int = 0) -> tuple[ObjectInfo, bytes] | None:
         """See `ObjectStore.get`."""
-        info, data, _ = await self._call(functools.partial(_read, key=key, start=start))
+        info, data, _ = await self._again("oss.GetObject", functools.partial(_read, key=key, start=start))
         return None if info is None else (info, data)
 
     async def tail(self, key: str, *, start: int = 0) -> Tail:
         """See `ObjectStore.tail`."""
-        info, data, server_time = await self._call(functools.partial(_read, key=key, start=start))
+        info, data, server_time = await self._again("oss.GetObject", functools.partial(_read, key=key, start=start))
         return Tail(data, 0 if info is None else info.size, server_time)
 
     async def put(
@@ -99,7 +106,7 @@ class OssStore:
             date = _date(result.headers)
             return ObjectInfo(key, len(data), result.etag.upper(), date, content_type, kept, date)
 
-        return await self._call(work)
+        return await (self._call(work) if forbid_overwrite else self._again("oss.PutObject", work))
 
     async def append(self, key: str, position: int, data: bytes) -> tuple[int, float]:
         """See `ObjectStore.append`."""
@@ -114,32 +121,35 @@ class OssStore:
 
     async def delete(self, key: str) -> None:
         """See `ObjectStore.delete`."""
-        await self._call(lambda bucket: bucket.delete_object(key))
+        await self._again("oss.DeleteObject", lambda bucket: bucket.delete_object(key))
 
-    async def copy(
-        self, source_bucket: str, source_key: str, key: str, *, metadata: Mapping[str, str] | None = None
-    ) -> None:
+    async def copy(self, source_bucket: str, source_key: str, key: str) -> None:
         """See `ObjectStore.copy`."""
-        headers = {}
-        if metadata is not None:
-            headers = {"x-oss-metadata-directive": "REPLACE", **metadata_headers(metadata)}
-        await self._call(lambda bucket: bucket.copy_object(source_bucket, source_key, key, headers=headers))
+        await self._call(lambda bucket: bucket.copy_object(source_bucket, source_key, key))
 
     async def list(self, prefix: str, *, after: str = "", limit: int = LIST_PAGE) -> list[str]:
         """See `ObjectStore.list`."""
         keys: list[str] = []
         while len(keys) < limit:
             last, size = keys[-1] if keys else after, min(LIST_PAGE, limit - len(keys))
-            page = await self._call(functools.partial(_page, prefix=prefix, after=last, size=size))
+            page = await self._again(
+                "oss.ListObjectsV2", functools.partial(_page, prefix=prefix, after=last, size=size)
+            )
             keys += [entry.key for entry in page.object_list]
             if not page.is_truncated:
                 break
         return keys
 
-    def presign_get(self, key: str, expires_in: int) -> str:
-        """See `ObjectStore.presign_get`."""
-        bucket = self._bucket(self._public_endpoint, None, is_cname=_is_cname(self._public_endpoint))
-        return str(bucket.sign_url("GET", key, expires_in, slash_safe=True))
+    async def _again(self, operation: str, work: Callable[[oss2.Bucket], T]) -> T:
+        """`_call`, tried once more."""
+        return await retrying(
+            lambda: self._call(work),
+            operation=operation,
+            deadline=current_deadline(),
+            budget=self._budget,
+            attempts=ATTEMPTS,
+            at_once=_AT_ONCE,
+        )
 
     async def _call(self, work: Callable[[oss2.Bucket], T]) -> T:
         return await self._threads.run(functools.partial(self._in_thread, work))
@@ -160,20 +170,18 @@ class OssStore:
             if self._opened is None:
                 from isikit import connections
 
-                self._opened = self._bucket(self._endpoint, connections.session(self._threads.size))
+                self._opened = self._bucket(connections.session(self._threads.size))
             return self._opened
 
-    def _bucket(self, endpoint: str, session: requests.Session | None, *, is_cname: bool = False) -> oss2.Bucket:
+    def _bucket(self, session: requests.Session) -> oss2.Bucket:
         import oss2
 
         own = oss2.Session()
-        if session is not None:
-            own.session = session
+        own.session = session
         return oss2.Bucket(
             oss2.ProviderAuthV4(self._provider),
-            endpoint,
+            self._endpoint,
             self.bucket,
-            is_cname=is_cname,
             session=own,
             connect_timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
             region=self._region,
@@ -269,8 +277,3 @@ def _only_the_key(error: Any) -> None:
     """Let pass that an object is missing (an answer to HEAD may not name the code); a missing bucket is an error."""
     if error.code not in ("", "NoSuchKey"):
         raise error
-
-
-def _is_cname(endpoint: str) -> bool:
-    host = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}").hostname or ""
-    return not host.endswith(".aliyuncs.com")  # for an IP address oss2 decides for path-style by itself

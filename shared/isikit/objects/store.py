@@ -52,7 +52,11 @@ class Tail:
 
 
 class ObjectStore(Protocol):
-    """One bucket. Every method but `presign_get` is one call to OSS, bounded by the deadline of the request."""
+    """One bucket. Every method is one call to OSS, bounded by the deadline of the request.
+
+    `StorageError.retryable` tells a failure that may pass from one that stays, and so that it is not known whether the
+    call took effect.
+    """
 
     async def head(self, key: str) -> ObjectInfo | None:
         """What is known of the object, or None where there is none."""
@@ -83,21 +87,11 @@ class ObjectStore(Protocol):
     async def delete(self, key: str) -> None:
         """Delete the object; deleting what is not there is no error."""
 
-    async def copy(
-        self, source_bucket: str, source_key: str, key: str, *, metadata: Mapping[str, str] | None = None
-    ) -> None:
-        """Copy inside OSS. Content type and metadata come along, but with `metadata` given both are replaced:
-        the metadata by these, the content type by `application/octet-stream` (OSS's rule for directive REPLACE).
-        """
+    async def copy(self, source_bucket: str, source_key: str, key: str) -> None:
+        """Copy inside OSS. Content type and metadata come along."""
 
     async def list(self, prefix: str, *, after: str = "", limit: int = LIST_PAGE) -> list[str]:
         """Up to `limit` keys that begin with `prefix` and come after `after`, in OSS's order (of UTF-8 bytes)."""
-
-    def presign_get(self, key: str, expires_in: int) -> str:
-        """A URL by the public endpoint that gets the object for `expires_in` seconds.
-
-        It dies with the credentials it was signed with: 12 h at most for those of a function.
-        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from isikit.credentials import Credentials
 from isikit.objects import ObjectStore, OssStore
+from isikit.objects.oss import ATTEMPTS
+from isikit.retry import RetryBudget
 from support.memory_store import MemoryStore, MovableClock
 from support.serving import served
 
@@ -25,6 +27,8 @@ OPERATIONS = {
     "get": "GetObject",
     "put": "PutObject",
     "head": "HeadObject",
+    "delete": "DeleteObject",
+    "list": "ListObjectsV2",
 }
 
 
@@ -58,6 +62,7 @@ class Server:
         return provider
 
     def store(self, bucket: str = BUCKETS[0], **settings: Any) -> OssStore:
+        settings.setdefault("budget", RetryBudget())
         return OssStore(bucket, self.endpoint, self.account.region, self.credentials(), **settings)
 
 
@@ -79,7 +84,10 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @dataclass
 class Target:
-    """Two buckets of one kind, their clock, and a way to lose answers."""
+    """Two buckets of one kind, their clock, and a way to lose answers.
+
+    `tries` is how often the store makes a call that may be repeated: the one in memory leaves that to tests.
+    """
 
     store: ObjectStore
     other: ObjectStore
@@ -87,7 +95,9 @@ class Target:
     now: Callable[[], float]
     move: Callable[[float], None]
     lose: Callable[..., None]
+    heal: Callable[[], None]
     calls: Callable[[str], int]
+    tries: int
 
 
 @pytest.fixture(params=["memory", "oss2"])
@@ -96,7 +106,9 @@ def target(request: pytest.FixtureRequest) -> Target:
     if request.param == "memory":
         clock, cloud = MovableClock(), {}
         store, other = (MemoryStore(name, clock, cloud) for name in BUCKETS)
-        return Target(store, other, BUCKETS[1], clock.now, clock.move, store.fail, lambda name: store.calls[name])
+        return Target(
+            store, other, BUCKETS[1], clock.now, clock.move, store.fail, store.heal, lambda name: store.calls[name], 1
+        )
     server: Server = request.getfixturevalue("server")
 
     def lose(operation: str, *, when: str, times: int = 1) -> None:
@@ -105,6 +117,5 @@ def target(request: pytest.FixtureRequest) -> Target:
     def calls(operation: str) -> int:
         return server.faults.counters().get(f"oss.{OPERATIONS[operation]}", 0)
 
-    return Target(
-        server.store(), server.store(BUCKETS[1]), BUCKETS[1], server.clock.now, server.clock.move, lose, calls
-    )
+    store, other, clock = server.store(), server.store(BUCKETS[1]), server.clock
+    return Target(store, other, BUCKETS[1], clock.now, clock.move, lose, server.faults.disarm, calls, ATTEMPTS)

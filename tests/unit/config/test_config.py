@@ -12,7 +12,6 @@ from isikit.errors import ConfigError
 
 GOOD = {
     "ISI_OSS_INTERNAL": "https://oss-cn-beijing-internal.aliyuncs.com",
-    "ISI_OSS_PUBLIC": "https://audio.example.com/",
     "ISI_BUCKET_PROMPTS": "speech-prompts",
     "ISI_BUCKET_RECORDINGS": "speech-recordings",
     "ISI_BUCKET_STATE": "speech-state",
@@ -34,7 +33,6 @@ def test_a_complete_environment_is_read_with_its_defaults() -> None:
     assert settings.tenants_key == "config/tenants.json"
     assert settings.keys_key == "config/keys.json"
     assert settings.public_base_url == "https://prompts.example.com"
-    assert settings.oss_public == "https://audio.example.com"
 
 
 def test_a_bare_host_for_create_token_means_https() -> None:
@@ -77,7 +75,6 @@ def test_an_empty_environment_misses_exactly_the_required_settings() -> None:
         ("ISI_NLS_TRANSPORT", "grpc"),
         ("ISI_TENANTS_KEY", "/config/tenants.json"),
         ("ISI_LISTEN_HOST", "example.com"),
-        ("ISI_ACCOUNT_ID", "me"),
     ],
 )
 def test_a_wrong_value_is_refused_with_what_would_be_allowed(name: str, value: str) -> None:

@@ -13,7 +13,6 @@ from isikit.objects import OssStore
 SHARED = Path(__file__).parents[3] / "shared"
 ENVIRONMENT = {
     "ISI_OSS_INTERNAL": "https://oss-cn-beijing-internal.aliyuncs.com",
-    "ISI_OSS_PUBLIC": "https://files.example.com",
     "ISI_BUCKET_PROMPTS": "isi-prompts",
     "ISI_BUCKET_RECORDINGS": "isi-recordings",
     "ISI_BUCKET_STATE": "isi-state",
@@ -46,10 +45,6 @@ def test_the_settings_name_three_buckets_and_they_are_made_once(settings: None) 
     buckets = [store.bucket for store in (stores.prompts, stores.recordings, stores.state)]
     assert buckets == ["isi-prompts", "isi-recordings", "isi-state"]
     assert all(isinstance(store, OssStore) for store in (stores.prompts, stores.recordings, stores.state))
-
-
-def test_links_are_for_the_public_endpoint(settings: None) -> None:
-    assert objects.stores().recordings.presign_get("in/a.wav", 60).startswith("https://files.example.com/in/a.wav?")
 
 
 def test_oss2_is_not_loaded_before_the_first_call() -> None:

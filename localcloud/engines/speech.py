@@ -79,8 +79,9 @@ class SpeechEngine:
             if child.stdin is not None:
                 child.stdin.close()
             try:
-                await asyncio.wait_for(child.wait(), 2)
-            except asyncio.TimeoutError:
+                async with asyncio.timeout(2):
+                    await child.wait()
+            except TimeoutError:
                 child.kill()
                 await child.wait()
             if self._reader is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 from urllib.parse import urlsplit
 
@@ -75,5 +74,5 @@ async def download(url: str, *, limit_bytes: int, seconds: float) -> bytes:
             return await answer.read()
     except aiohttp.ClientPayloadError as error:
         raise DownloadFailed("length") from error
-    except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
+    except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
         raise DownloadFailed("failed") from error

@@ -111,14 +111,11 @@ async def flash(request: web.Request, task_id: str) -> web.StreamResponse:
     started = time.monotonic()
     with gateway.quotas.slot(FLASH):
         data = await _audio(request, gateway, wish)
-
-        async def work() -> Transcript:
-            await trouble.pause(fault)
-            return await _transcript(data, wish, gateway)
-
         try:
-            found = await asyncio.wait_for(work(), gateway.limits.flash_seconds)
-        except asyncio.TimeoutError as error:
+            async with asyncio.timeout(gateway.limits.flash_seconds):
+                await trouble.pause(fault)
+                found = await _transcript(data, wish, gateway)
+        except TimeoutError as error:
             text = "Gateway:IDLE_TIMEOUT:Websocket session is idle for too long time"
             raise Refusal(IDLE_TIMEOUT, text) from error
         gateway.faults.add("nls.recognition")

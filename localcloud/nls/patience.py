@@ -43,8 +43,9 @@ async def body_of(request: web.Request, *, limit_bytes: int, seconds: float) -> 
     body = bytearray()
     while True:
         try:
-            part = await asyncio.wait_for(request.content.readany(), seconds)
-        except asyncio.TimeoutError as error:
+            async with asyncio.timeout(seconds):
+                part = await request.content.readany()
+        except TimeoutError as error:
             words = f"Gateway:CLIENT_ERROR:no data of the body for {seconds:g} s"
             raise Refusal(CLIENT_ERROR, words, http=408) from error
         except (web.HTTPException, OSError, ValueError) as error:

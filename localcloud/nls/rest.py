@@ -150,9 +150,10 @@ async def _first(chunks: Any) -> bytes:
 async def until_gone(request: web.Request, gateway: Gateway) -> None:
     """Hold the answer open until the client gives up or the service stops."""
     while request.transport is not None and not request.transport.is_closing():
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(gateway.closing.wait(), 0.05)
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await gateway.closing.wait()
+                return
 
 
 def answer_json(task_id: str, status: int, message: str, http: int, result: dict[str, Any]) -> web.Response:

@@ -81,7 +81,7 @@ class Conversation:
             while not self._socket.closed:
                 try:
                     message = await self._socket.receive(timeout=TICK_SECONDS)
-                except asyncio.TimeoutError:
+                except TimeoutError:
                     await self._judge_silence()
                     continue
                 self._seen_at = self.gateway.clock.now()

@@ -97,7 +97,8 @@ async def _rpc_of(request: web.Request) -> RpcRequest:
     if request.method not in ("GET", "POST"):
         raise PopError("UnsupportedHTTPMethod")
     try:
-        body = await asyncio.wait_for(request.read(), BODY_SECONDS)
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await request.read()
     except TimeoutError as error:
         raise PopError("RequestTimeout", "The body did not come in time.", status=408) from error
     except web.HTTPRequestEntityTooLarge as error:

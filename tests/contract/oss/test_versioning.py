@@ -194,3 +194,18 @@ def test_versions_are_listed_in_pages(server: Server, versioned: oss2.Bucket) ->
     assert ({one.key for one in page.versions}, page.common_prefix) == ({"b +键"}, ["a/"])
     listing = server.client_v2().list_object_versions(oss_v2.ListObjectVersionsRequest(bucket=BUCKET, prefix="a/"))
     assert [one.key for one in listing.version] == ["a/1"] * 3 + ["a/2"] * 3
+
+
+def test_a_delete_of_what_never_was_puts_a_marker_too(versioned: oss2.Bucket) -> None:
+    versioned.delete_object("never")
+    assert [(key, marker) for key, _, _, marker in listed(versioned)] == [("never", True)]
+
+
+def test_an_expiry_is_not_repeated_on_a_marker(server: Server, versioned: oss2.Bucket) -> None:
+    versioned.delete_object("k")
+    expiration = oss2.models.LifecycleExpiration(days=1)
+    versioned.put_bucket_lifecycle(
+        oss2.models.BucketLifecycle([oss2.models.LifecycleRule("r", "", expiration=expiration)])
+    )
+    server.clock.move(5 * 86_400)
+    assert len(listed(versioned)) == 1

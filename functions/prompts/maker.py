@@ -9,7 +9,7 @@ from typing import Literal
 
 from isikit import logs
 from isikit.audio import wav
-from isikit.errors import AudioError, Gone, IsiError
+from isikit.errors import AudioError, Gone, IsiError, NotFound
 from isikit.host.context import Deadline
 from isikit.journal import Journal
 from isikit.objects import ObjectStore
@@ -150,8 +150,9 @@ class Maker:
         pcm, rate_hz = _samples(master.stored)
         derived = await self._threads.run(functools.partial(derive, pcm, rate_hz, job.rendition))
         key = job.place.rendition_key(job.rendition)
-        entries = metadata(derived.body, derived.duration_ms, master.stored.voice, master.stored.expires_at)
+        entries = metadata(key, derived.body, derived.duration_ms, master.stored.voice, master.stored.expires_at)
         stored = await self._cache.publish(key, derived.body, job.rendition.content_type, entries, replace=job.replaces)
+        await self._settle(job)
         logs.event(
             "prompt.published",
             prompt_id=job.place.slot,
@@ -204,7 +205,9 @@ class Maker:
             # What was derived from the old master goes first: after a crash here it is derived again from either.
             await self._forget_renditions(job.place)
         body = wav.write(spoken.pcm, spoken.rate_hz)
-        entries = metadata(body, spoken.duration_ms, job.prompt.voice, expires_at(job.place, made_at))
+        entries = metadata(
+            job.place.master_key, body, spoken.duration_ms, job.prompt.voice, expires_at(job.place, made_at)
+        )
         stored = await self._cache.publish(
             job.place.master_key, body, MASTER_TYPE, entries, replace=job.replaces, keep=False
         )
@@ -222,6 +225,20 @@ class Maker:
         finally:
             if self._progress.get(key) is progress:
                 del self._progress[key]
+
+    async def _settle(self, job: Job) -> None:
+        """Leave no audio without its recipe: a DELETE may have come in between, and what has none cannot be repaired.
+
+        What was asked for stands, and its recipe is written again; what was only made again goes with its recipe.
+        """
+        if await self._recipes.exists(job.place):
+            return
+        if job.made_at is None:
+            await self._recipes.write(job.place, job.prompt)
+            return
+        await self._forget_renditions(job.place)
+        await self._cache.delete(job.place.master_key)
+        raise NotFound
 
     async def _forget_renditions(self, place: Place) -> None:
         await self._cache.delete(*await self._cache.list(place.prefix))

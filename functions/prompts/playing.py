@@ -24,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 
 from functions.prompts import conditional
 from functions.prompts.asking import ended
+from functions.prompts.cache import Health
 from functions.prompts.conditional import NotModified, Part, Representation, Unsatisfiable
 from functions.prompts.ids import ID, ONCE
 from functions.prompts.maker import DayOver, NotReady
@@ -87,7 +88,12 @@ async def _answer(prompts: Prompts, request: Request) -> Response:
         return _respond(request.method, request.headers, look.intact, rendition)
     if look.stored is not None:
         raise DayOver
-    found = await _remade(prompts, place, rendition, may_speak=request.method == "GET")
+    try:
+        found = await _remade(prompts, place, rendition, may_speak=request.method == "GET")
+    except NotFound:
+        if look.health is Health.DAMAGED:
+            await prompts.cache.delete(key)  # nothing can mend it: the next POST must not take it for a hit
+        raise
     return _respond(request.method, request.headers, found, rendition)
 
 

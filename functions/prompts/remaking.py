@@ -14,6 +14,7 @@ from functions.prompts.prompt import Place
 from functions.prompts.recipe import expires_at
 from functions.prompts.rendition import RENDITIONS, Rendition
 from functions.prompts.service import Prompts
+from functions.prompts.stored import Stored
 
 
 async def remake(
@@ -79,7 +80,7 @@ async def carry_out(prompts: Prompts, make: Make, deadline: Deadline) -> bool:
     context.update(tenant_id=make.tenant)
     look = await prompts.cache.find(place.rendition_key(rendition))
     found = look.intact
-    replaces = found is not None and make.older_than is not None and found.last_modified <= make.older_than
+    replaces = make.older_than is not None and await _is_older(prompts, place, found, make.older_than)
     if found is not None and not replaces:
         return True
     try:
@@ -97,3 +98,9 @@ async def carry_out(prompts: Prompts, make: Make, deadline: Deadline) -> bool:
         calls_billed=made.cost.calls,
     )
     return True
+
+
+async def _is_older(prompts: Prompts, place: Place, rendition: Stored | None, older_than: float) -> bool:
+    """Whether the audio is still that of before a refresh. Where the rendition is not there, its master says."""
+    found = rendition or (await prompts.cache.master(place.master_key)).intact
+    return found is not None and found.last_modified <= older_than

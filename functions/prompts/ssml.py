@@ -31,11 +31,11 @@ Check = Callable[[str], bool]
 
 
 def _like(pattern: str) -> Check:
-    return re.compile(pattern).fullmatch  # type: ignore[return-value]
+    return re.compile(pattern, re.ASCII).fullmatch  # type: ignore[return-value]
 
 
 def _between(least: float, most: float, pattern: str = r"-?\d{1,4}") -> Check:
-    compiled = re.compile(pattern)
+    compiled = re.compile(pattern, re.ASCII)
     return lambda value: compiled.fullmatch(value) is not None and least <= float(value) <= most
 
 
@@ -47,7 +47,7 @@ ELEMENTS: Final[dict[str, dict[str, Check]]] = {
     "speak": {
         "rate": _between(-500, 500),
         "pitch": _between(-500, 500),
-        "volume": _between(0, 100),
+        "volume": _between(1, 100),  # 0 is silence, which is paid and proves nothing
         "effect": _like(r"[A-Za-z]{1,16}"),
         "effectValue": _like(r"[0-9.,\-]{1,32}"),
     },
@@ -122,7 +122,7 @@ def _stop(code: str) -> None:
 
 
 def _break_ms(value: str) -> int | None:
-    match = re.fullmatch(r"(\d{1,5})(ms|s)", value)
+    match = re.fullmatch(r"([0-9]{1,5})(ms|s)", value)
     if match is None:
         return None
     milliseconds = int(match[1]) * (1000 if match[2] == "s" else 1)

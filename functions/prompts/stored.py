@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import re
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Final
 
 from isikit.objects import ObjectInfo
@@ -15,6 +15,8 @@ SHA256: Final = "sha256"
 DURATION_MS: Final = "duration-ms"
 EXPIRES_AT: Final = "expires-at"
 VOICE: Final = "voice"
+BOUND: Final = "bound"
+"""A digest over key, bytes and expiry: another prompt's audio, copied here with its metadata, is not this prompt's."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _FOREVER: Final = float("inf")
 
@@ -76,6 +78,8 @@ def read(info: ObjectInfo, body: bytes | None = None) -> Stored | None:
     expires_at = moment(metadata[EXPIRES_AT]) if EXPIRES_AT in metadata else None
     if EXPIRES_AT in metadata and expires_at is None:
         return None
+    if metadata.get(BOUND) != _bound(info.key, digest, metadata.get(EXPIRES_AT, "")):
+        return None
     if body is not None and hashlib.sha256(body).hexdigest() != digest:
         return None
     return Stored(
@@ -93,15 +97,21 @@ def read(info: ObjectInfo, body: bytes | None = None) -> Stored | None:
     )
 
 
-def metadata(body: bytes, duration_ms: int, voice: str, expires_at: float | None) -> dict[str, str]:
-    """What is published with `body`, so that every reader can prove it."""
-    entries = {SHA256: hashlib.sha256(body).hexdigest(), DURATION_MS: str(duration_ms), VOICE: voice}
-    return entries if expires_at is None else {**entries, EXPIRES_AT: rfc3339(expires_at)}
+def metadata(key: str, body: bytes, duration_ms: int, voice: str, expires_at: float | None) -> dict[str, str]:
+    """What is published with `body` under `key`, so that every reader can prove it."""
+    digest = hashlib.sha256(body).hexdigest()
+    ends_at = "" if expires_at is None else rfc3339(expires_at)
+    entries = {SHA256: digest, BOUND: _bound(key, digest, ends_at), DURATION_MS: str(duration_ms), VOICE: voice}
+    return {**entries, EXPIRES_AT: ends_at} if ends_at else entries
+
+
+def _bound(key: str, digest: str, ends_at: str) -> str:
+    return hashlib.sha256(f"{key}\n{digest}\n{ends_at}".encode()).hexdigest()
 
 
 def rfc3339(at: float) -> str:
     """`2026-11-22T10:00:00Z`: whole seconds, UTC."""
-    return datetime.fromtimestamp(int(at), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def moment(text: str) -> float | None:
@@ -110,4 +120,4 @@ def moment(text: str) -> float | None:
         parsed = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
     except ValueError:
         return None
-    return parsed.replace(tzinfo=timezone.utc).timestamp()
+    return parsed.replace(tzinfo=UTC).timestamp()

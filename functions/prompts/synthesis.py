@@ -105,6 +105,11 @@ class Synthesis:
         except IsiError as error:
             logs.failure("synthesis.failed", error, level="warning", voice=prompt.voice, pieces=len(parts))
             raise
+        except asyncio.CancelledError:
+            if progress.has_begun:
+                spent = {"characters_possible": cost.characters, "calls_possible": cost.calls}
+                logs.event("synthesis.abandoned", level="warning", voice=prompt.voice, pieces=len(parts), **spent)
+            raise
         done = Spoken(pcm, prompt.master_rate_hz)
         logs.event(
             "synthesis.finished",

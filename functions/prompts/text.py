@@ -25,7 +25,9 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _CONTROL: Final = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{_NONCHARACTERS}]")
 # Soft hyphen, Arabic letter mark, Mongolian vowel separator, zero-width characters, bidirectional marks, embeddings,
 # overrides and isolates, invisible operators, the byte order mark, and the tag characters.
-_INVISIBLE: Final = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]")
+_INVISIBLE: Final = re.compile(  # Hangul fillers are letters to Unicode, and silence to everybody
+    "[\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\U000e0000-\U000e007f]"
+)
 _WHITE: Final = re.compile("[ \t\r\n\u2028\u2029]+")
 # The service takes any text with a <speak> element for SSML, and SSML can make it fetch a URL: plain text may not
 # slip past the rules of `ssml`.

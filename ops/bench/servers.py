@@ -34,6 +34,8 @@ def localcloud(out: Path, *, deployed: bool) -> Iterator[tuple[dict[str, Any], f
     if deployed:
         command += ["--deploy", sys.executable, "-m", "ops.deploy", "local"]
     ready = out / "local.json" if deployed else out / "run" / "endpoints.json"
+    if ready.exists():  # of an earlier run in this directory
+        ready.unlink()
     started = time.monotonic()
     with _child(command, out.with_suffix(".log"), ready.exists):
         took = time.monotonic() - started

@@ -8,6 +8,7 @@ statuses from the plug-ins' open source (alibaba/higress, plugins/wasm-cpp/exten
 from __future__ import annotations
 
 import base64
+import io
 import json
 import time
 from typing import Any
@@ -222,6 +223,12 @@ async def test_unknown_keys_missing_signatures_and_changed_bodies_are_refused(do
     fine = signed("GET", PATH, **HMAC)  # type: ignore[arg-type]
     assert await door.ask(headers=fine) == (403, "Unauthorized Consumer")
     assert door.seen == []
+
+
+async def test_a_body_too_large_to_be_signed_is_413(door: Door) -> None:
+    await with_hmac(door)
+    answer = await door.ask("POST", PATH, data=io.BytesIO(bytes(32 * 1024**2 + 1)), headers={"X-Ca-Key": "appKey-1"})
+    assert answer == (413, "Request Body Too Large")
 
 
 async def test_the_date_counts_where_the_route_says_so(door: Door) -> None:

@@ -30,7 +30,7 @@ from localcloud.fc import FunctionCompute
 
 # An event function that answers with the event it got, or with the result that the event's body asks for.
 SOURCE = """
-import http.server, json, os
+import http.server, json, os, time
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def log_message(self, *arguments): pass
@@ -39,6 +39,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         asked = event["body"] if event["body"].startswith("!") else ""
         result = asked[1:] or json.dumps({"isBase64Encoded": False, "statusCode": "200",
                                           "headers": {"Content-Type": "application/json"}, "body": event})
+        if asked == "!sleep":
+            time.sleep(3)
         if asked == "!fail":
             self.answer(404, b"{}", [("x-fc-status", "404")])
         else:
@@ -67,6 +69,7 @@ APIS = [
     {**COMMON, "method": "GET", "path": "/open", "authentication": "none"},
     {**COMMON, "method": "GET", "path": "/bare", "authentication": "none", "mode": "pass_through", "system": {}},
     {**COMMON, "method": "POST", "path": "/raw", "authentication": "none"},
+    {**COMMON, "method": "POST", "path": "/quick", "authentication": "none", "timeout_ms": 200},
     {**COMMON, "method": "GET", "path": "/gone", "authentication": "none", "function": "nobody"},
     {**COMMON, "method": "GET", "path": "/test-only", "authentication": "none", "stages": ["TEST"]},
 ]
@@ -279,3 +282,7 @@ async def test_a_result_of_another_form_is_502(old: Old, result: str) -> None:
 
 async def test_a_function_that_is_not_there_is_502(old: Old) -> None:
     assert (await old.refusal("GET", "/gone"))[:2] == (502, "D502FC")
+
+
+async def test_a_function_that_takes_too_long_is_504(old: Old) -> None:
+    assert (await old.refusal("POST", "/quick", data="!sleep"))[:2] == (504, "D504TO")

@@ -71,7 +71,8 @@ class Host:
         Takes events: `(bytes, EventContext)`, plain (run in a thread) or async. What it returns is sent as JSON, bytes
         and str as they are.
     initialize, pre_stop
-        The instance's hooks, plain or async.
+        The instance's hooks, plain (run in a thread) or async. `initialize` is where a function imports the SDKs that
+        its first request would have to wait for; its deadline is the platform's for the initializer.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class Host:
             await app(scope, receive, send)
             return
         credentials.provider.update(platform)
-        deadline = Deadline.after(max(0.0, _seconds(platform) - ANSWER_MARGIN_SECONDS))
+        deadline = Deadline.after(max(0.0, _seconds(platform, control) - ANSWER_MARGIN_SECONDS))
         with context.entered(RequestContext(context.request_id_of(platform.get("x-fc-request-id")), deadline)):
             if control == "/http-invoke":
                 await self._http(scope, receive, send)
@@ -189,9 +190,14 @@ def _apart(scope: Scope) -> tuple[dict[str, str], Scope]:
     return platform, {**scope, "headers": others}
 
 
-def _seconds(platform: Mapping[str, str]) -> float:
-    text = platform.get("x-fc-function-timeout", "")
-    return float(text) if text.isdecimal() and int(text[:9]) > 0 else DEFAULT_TIMEOUT_SECONDS
+def _seconds(platform: Mapping[str, str], control: str) -> float:
+    """The platform's time for this call. The initializer has its own, which is often shorter than the function's."""
+    names = ("x-fc-initialization-timeout",) if control == "/initialize" else ()
+    for name in (*names, "x-fc-function-timeout"):
+        text = platform.get(name, "")
+        if text.isdecimal() and int(text[:9]) > 0:
+            return float(text)
+    return DEFAULT_TIMEOUT_SECONDS
 
 
 def _count(text: str | None) -> int:

@@ -13,6 +13,7 @@ from isikit.errors.tree import IdentityError, IsiError
 from isikit.host import context
 
 PROBLEM = "application/problem+json"
+NEVER_STORE = "no-store, max-age=0"
 
 
 def json_response(struct: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -23,13 +24,15 @@ def json_response(struct: Any, status: int = 200, headers: Mapping[str, str] | N
 def problem_response(error: IsiError, headers: Mapping[str, str] | None = None) -> Response:
     """An `application/problem+json` answer, never to be stored.
 
+    FreeSWITCH's mod_http_cache does not know `no-store` and would keep it for a day, hence `max-age=0` too.
+
     `Retry-After` comes with `retry_after`, and `WWW-Authenticate` with 401, as RFC 9110 demands.
     """
     request = context.current_or_none()
     answer = Response(
         msgspec.json.encode(problem(error, request.request_id if request else "")), error.status, headers, PROBLEM
     )
-    answer.headers["Cache-Control"] = "no-store"
+    answer.headers["Cache-Control"] = NEVER_STORE
     if error.retry_after is not None:
         answer.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, IdentityError) and error.status == 401:

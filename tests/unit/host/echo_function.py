@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 from isikit import credentials
 from isikit.errors import SpeechBusy
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-state = {"initialized": 0}
+state = {"initialized": 0, "in_a_thread": False, "remaining": 0.0}
 
 
 async def echo(request: Request) -> Response:
@@ -24,6 +25,7 @@ async def echo(request: Request) -> Response:
             "request_id": context.current().request_id,
             "remaining": context.current().deadline.remaining(),
             "key_is_current": credentials.provider.current().access_key_id,
+            "initializer": state,
             "body": await read_json(request) if request.method == "POST" else None,
         }
     )
@@ -51,8 +53,10 @@ app = make_app(
 
 
 def initialize() -> None:
-    """Count how often."""
+    """Count how often, and note where it runs and how long it may."""
     state["initialized"] += 1
+    state["in_a_thread"] = threading.current_thread() is not threading.main_thread()
+    state["remaining"] = context.current().deadline.remaining()
 
 
 async def pre_stop() -> None:

@@ -167,6 +167,23 @@ def test_the_initializer_runs_and_is_framed(host: RunningHost) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("given", "least", "most"), [("3", 2.0, 2.6), ("", 8.0, 9.6), ("0", 8.0, 9.6), ("soon", 8.0, 9.6)]
+)
+def test_a_plain_initializer_runs_in_a_thread_with_the_initializers_own_deadline(
+    host: RunningHost, given: str, least: float, most: float
+) -> None:
+    host.call("/initialize", "/initialize", b"", initialization_timeout=given, function_timeout="10")
+    said = _json(host.call("/http-invoke", "/echo/x"))["initializer"]
+    assert said["in_a_thread"]
+    assert least < said["remaining"] < most
+
+
+def test_a_request_has_the_functions_time_and_not_the_initializers(host: RunningHost) -> None:
+    answer = host.call("/http-invoke", "/echo/x", initialization_timeout="3", function_timeout="10")
+    assert 8.0 < _json(answer)["remaining"] < 9.6
+
+
 def test_a_failing_hook_is_told_to_the_platform_without_its_message(host: RunningHost) -> None:
     answer = host.call("/pre-stop", "/pre-stop", request_id=ID + "stop")
     assert (answer.status, answer.headers["x-fc-status"]) == (404, "404")

@@ -16,6 +16,8 @@ from isikit.errors.tree import FieldError, IsiError, TenantsUnavailable
 
 POLL_SECONDS = 30.0
 RETRY_SECONDS = 2.0
+HEAD_SECONDS = 1.0  # that one request waits for OSS while a good version is at hand
+RECENT_SECONDS = 2 * POLL_SECONDS
 MISTAKES_LOGGED = 20
 
 TenantId = Annotated[str, Meta(pattern=r"^[a-z0-9-]{2,32}\Z", description="2 to 32 of a-z, 0-9 and -")]
@@ -167,10 +169,12 @@ class Reader(Protocol):
 
 
 class Tenants:
-    """The current tenants, at most 30 s old by wall time.
+    """The current tenants, at most 30 s old by wall time while OSS answers.
 
-    Wall time, because a frozen instance must not believe on thaw what was true before. Many requests at once cause one
-    HEAD and wait for it; nothing runs in the background.
+    One request asks OSS, for a second at most when a good version is at hand; nothing runs in the background. The
+    others go on with that version meanwhile, so that an OSS that hangs holds up one request and not all. But when
+    nobody has asked for a minute they wait for the answer: a frozen instance must not believe on thaw what was true
+    before.
 
     Parameters
     ----------
@@ -204,7 +208,7 @@ class Tenants:
         TenantsUnavailable
             There has been no good version yet.
         """
-        if not self._fresh():
+        if not self._fresh() and not (self._lock.locked() and self._recent()):
             async with self._lock:
                 if not self._fresh():
                     await self._check()
@@ -217,6 +221,10 @@ class Tenants:
         # A clock that was set back would make the file look fresh for as long as it was set back: then check as well.
         return self._checked_at <= self._clock() < self._check_after
 
+    def _recent(self) -> bool:
+        """Whether there is a good version that was asked about lately, with or without an answer."""
+        return self._file is not None and 0 <= self._clock() - self._checked_at < RECENT_SECONDS
+
     async def _check(self) -> None:
         try:
             await self._refresh()
@@ -228,7 +236,7 @@ class Tenants:
 
     async def _refresh(self) -> None:
         if self._etag:
-            info = await self._store.head(self._key)
+            info = await self._head()
             if info is None:
                 raise TenantsUnavailable("The list of tenants is not there.")
             if info.etag == self._etag:
@@ -240,6 +248,15 @@ class Tenants:
         self._etag = info.etag  # a bad version is read and complained about once, not every 30 s
         self._file = parse(data)
         logs.event("tenants.loaded", count=len(self._file.tenants))
+
+    async def _head(self) -> Any:
+        if self._file is None:
+            return await self._store.head(self._key)
+        try:
+            async with asyncio.timeout(HEAD_SECONDS):
+                return await self._store.head(self._key)
+        except TimeoutError as error:
+            raise TenantsUnavailable("OSS did not say in time whether the list of tenants changed.") from error
 
     def _settled(self, seconds: float) -> None:
         self._checked_at = self._clock()

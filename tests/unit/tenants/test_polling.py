@@ -25,6 +25,8 @@ class Bucket:
         self.etag = ""
         self.calls: list[str] = []
         self.down = False
+        self.answering = asyncio.Event()
+        self.answering.set()
         if tenants:
             self.publish(*tenants)
 
@@ -47,6 +49,7 @@ class Bucket:
         assert key == "config/tenants.json"
         self.calls.append(name)
         await asyncio.sleep(0)
+        await self.answering.wait()
         if self.down:
             raise StorageError(code="oss.unreachable")
 
@@ -187,3 +190,48 @@ async def test_a_clock_set_back_does_not_freeze_the_tenants(clock: Clock) -> Non
     bucket.publish("other")
     clock.now -= 86_400
     assert (await tenants.current()).find("other")
+
+
+async def test_while_oss_hangs_one_request_waits_and_the_others_go_on_with_what_is_held(clock: Clock) -> None:
+    bucket = Bucket("acme")
+    tenants = Tenants(bucket, clock=clock)
+    await tenants.current()
+    clock.now += 31
+    bucket.answering.clear()
+    first = asyncio.create_task(tenants.current())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        for _ in range(10):
+            assert (await tenants.current()).find("acme")
+    assert not first.done()
+    bucket.answering.set()
+    assert (await first).find("acme")
+    assert bucket.calls == ["get", "head"]
+
+
+async def test_the_one_that_waits_does_so_for_a_second_at_most(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("isikit.tenants.HEAD_SECONDS", 0.01)
+    bucket = Bucket("acme")
+    tenants = Tenants(bucket, clock=clock)
+    await tenants.current()
+    clock.now += 31
+    bucket.answering.clear()
+    async with asyncio.timeout(5):
+        assert (await tenants.current()).find("acme")
+        assert (await tenants.current()).find("acme"), "asked again only after a pause"
+    assert bucket.calls == ["get", "head"]
+    assert "tenants.refused" in capsys.readouterr().out
+
+
+async def test_without_a_version_at_hand_everybody_waits_for_it(clock: Clock) -> None:
+    bucket = Bucket("acme")
+    bucket.answering.clear()
+    tenants = Tenants(bucket, clock=clock)
+    waiting = [asyncio.create_task(tenants.current()) for _ in range(3)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not any(task.done() for task in waiting)
+    bucket.answering.set()
+    assert all(file.find("acme") for file in await asyncio.gather(*waiting))

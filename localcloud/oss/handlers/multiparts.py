@@ -16,7 +16,7 @@ from localcloud.oss.handlers.headers import version_headers
 from localcloud.oss.handlers.writes import created, forbids_overwrite
 from localcloud.oss.listing import group
 from localcloud.oss.multipart import MAX_PARTS, Multipart
-from localcloud.oss.records import APPENDABLE, Part, StoredObject
+from localcloud.oss.records import APPENDABLE, MULTIPART, Attributes, Part, StoredObject
 from localcloud.oss.upload import Upload, attributes_of, read_small
 
 MAX_DOCUMENT_BYTES = 2 * 1024 * 1024
@@ -28,7 +28,10 @@ async def initiate_multipart_upload(call: Call) -> web.Response:
     """Begin an upload in parts."""
     attributes, forbid, encode = attributes_of(call.headers), forbids_overwrite(call.headers), encoding_of(call)
     work = _multipart(call).initiate
-    upload = await call.service.threads.run(work, call.bucket, call.key, attributes, forbid_overwrite=forbid)
+    upload = await call.service.commit(
+        lambda: work(call.bucket, call.key, attributes, forbid_overwrite=forbid),
+        lambda _: created(call, "InitiateMultipartUpload", _as_object(call, None), 0),
+    )
     rows: list[Row] = [
         ("Bucket", call.bucket),
         ("Key", url_encoded(call.key) if encode else call.key),
@@ -50,7 +53,9 @@ async def upload_part(call: Call) -> web.Response:
             part = parts.put_part(call.bucket, call.key, upload_id, number, spool)
             return part, upload.content_md5
 
-        part, md5 = await call.service.threads.run(write)
+        part, md5 = await call.service.commit(
+            write, lambda done: created(call, "UploadPart", _as_object(call, done[0]), 0)
+        )
     headers = {"ETag": f'"{part.etag}"', "x-oss-hash-crc64ecma": str(part.crc64), "Content-MD5": md5}
     return web.Response(headers=headers)
 
@@ -80,7 +85,7 @@ async def upload_part_copy(call: Call) -> web.Response:
             finally:
                 spool.discard()
 
-    part = await call.service.threads.run(write)
+    part = await call.service.commit(write, lambda done: created(call, "UploadPartCopy", _as_object(call, done), 0))
     rows: list[Row] = [("LastModified", iso_time(part.modified_at)), ("ETag", f'"{part.etag}"')]
     answer = _xml("CopyPartResult", rows)
     answer.headers["ETag"] = f'"{part.etag}"'  # ali-oss takes it from here
@@ -186,6 +191,13 @@ async def list_multipart_uploads(call: Call) -> web.Response:
         ]
         rows.append(("Upload", fields))
     return _xml("ListMultipartUploadsResult", rows + [("CommonPrefixes", [("Prefix", text(one))]) for one in prefixes])
+
+
+def _as_object(call: Call, part: Part | None) -> StoredObject:
+    """What the event of a part tells of: a trigger on `ObjectCreated:*` is invoked for every step of an upload."""
+    size, etag, crc64 = (part.size, part.etag, part.crc64) if part else (0, "", 0)
+    now = call.service.clock.now()
+    return StoredObject(call.bucket, call.key, "", size, etag, crc64, "", MULTIPART, now, Attributes(""))
 
 
 def _multipart(call: Call) -> Multipart:

@@ -6,7 +6,7 @@ none of these: where the journey had no good end, or another version's transcrip
 
 A delivery that finds the job claimed watches the claim. One that is prolonged belongs to somebody who works: the
 delivery leaves. One that runs out belonged to a process that died: the delivery takes the job over. So a crash costs
-at most one claim, and it needs nobody else to notice it.
+at most the time of one claim, and it needs nobody else to notice it.
 """
 
 from __future__ import annotations

@@ -169,6 +169,18 @@ def test_no_upload_opens_two_generations() -> None:
     assert uploaded_again(second, 151.0, "third")
 
 
+@given(st.none() | st.floats(0, 300), st.sampled_from(["", "first", "second"]), st.floats(100, 200))
+def test_the_upload_that_opened_a_generation_never_opens_the_next(
+    uploaded_at: float | None, request_id: str, began_at: float
+) -> None:
+    opened = {**GENERATION, "uploaded_at": uploaded_at, "request_id": request_id}
+    worked = {**attempt(1, 130), "generation": 2, "at": began_at}
+    ended_too = [{**TERMINAL, "generation": 2}, {**PUBLISHED, "generation": 2}]
+    job = job_of(attempt(1, 130), TERMINAL, PUBLISHED, opened, worked, *ended_too)
+    assert job.latest.number == 2
+    assert not uploaded_again(job, uploaded_at, request_id)
+
+
 def test_an_attempt_holds_the_job_until_it_ends_or_another_begins() -> None:
     assert job_of(attempt(1, 130)).latest.holds(1)
     assert not job_of(attempt(1, 130), ended(1)).latest.holds(1)

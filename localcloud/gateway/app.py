@@ -109,7 +109,7 @@ class _Gateway:
             return problem(
                 503, "gateway.unavailable", f"the function {function} is not there (yet); try again", retry_after=1
             )
-        except (aiohttp.ServerTimeoutError, asyncio.TimeoutError):
+        except (TimeoutError, aiohttp.ServerTimeoutError):
             return problem(504, "gateway.timeout", f"the function {function} did not answer in time")
         except (aiohttp.ClientError, OSError) as error:
             if request.transport is None or request.transport.is_closing():
@@ -134,7 +134,7 @@ class _Gateway:
                     documents[function] = json.loads(await answer.read())
                     if answer.status != 200:
                         raise ValueError(f"status {answer.status}")
-            except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError):
+            except (TimeoutError, aiohttp.ClientError, OSError, ValueError):
                 return problem(
                     503, "gateway.unavailable", f"the function {function} does not describe itself", retry_after=1
                 )

@@ -60,6 +60,8 @@ def route(given: Mapping[str, Any]) -> Route:
     secrets = tuple(_texts(given, "secrets", ()))
     if not methods or len(secrets) > 2:
         raise Wrong("methods names at least one, secrets at most two")
+    if not all(secret.isascii() and secret.isprintable() for secret in secrets):
+        raise Wrong("a secret is a header's value: printable ASCII")
     offset = given.get("date_offset_seconds", 0)
     if isinstance(offset, bool) or not isinstance(offset, int) or offset < 0:
         raise Wrong("date_offset_seconds is a whole number")

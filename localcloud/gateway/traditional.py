@@ -84,7 +84,7 @@ class Group:
         event = event_of(api, found, request, body, caller)
         try:
             outcome = await asyncio.wait_for(self._invoke(api.function, api.qualifier, event), api.timeout_ms / 1000)
-        except asyncio.TimeoutError as error:
+        except TimeoutError as error:
             raise CaError("D504TO", "Backend service request timeout") from error
         except FcError as error:
             raise CaError("D502FC", f"Bad response from Function Compute: {error.code}") from error

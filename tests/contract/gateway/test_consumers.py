@@ -308,6 +308,7 @@ async def test_consumers_and_routes_can_be_taken_away(door: Door) -> None:
         ("consumers", {"name": "a", "jwt": {"jwks": {"keys": []}}}),
         ("routes", {"name": "a", "prefix": "v1"}),
         ("routes", {"name": "a", "prefix": "/", "secrets": ["1", "2", "3"]}),
+        ("routes", {"name": "a", "prefix": "/", "secrets": ["a\r\nX: 1"]}),
         ("routes", {"name": "a", "prefix": "/", "methods": ["basic"]}),
         ("routes", {"name": "a", "prefix": "/", "unknown": 1}),
         ("groups", {"apis": [{"method": "GET", "path": "/", "function": "f", "mode": "mapping"}]}),

@@ -73,6 +73,10 @@ def _new_nonce() -> str:
 class Journal:
     """One journal. Reads fetch only what came since the last; safe to use from several tasks.
 
+    An append whose answer stays unclear is tried four times, outside of `isikit.retry` and its budget: only here can an
+    earlier attempt be told from somebody else's record (by its nonce), and giving up would leave the caller not knowing
+    whether it holds a claim or has finished a job. It adds no load to speak of: one look for each repeated append.
+
     Parameters
     ----------
     store

@@ -59,9 +59,10 @@ async def test_a_refused_token_is_replaced_once(service: Service, speaker: Speak
 
 async def test_a_token_that_is_refused_again_is_an_error(service: Service, speaker: Speaker) -> None:
     issuer = Issuer(service, *["0" * 32] * 9)
-    with pytest.raises(SpeechTokenRefused):
+    with pytest.raises(SpeechTokenRefused) as caught:
         await speak(service, speaker, issuer)
     assert issuer.issued == 2
+    assert caught.value.retryable, "a later request may get a better one"
 
 
 async def test_a_busy_service_is_waited_for(service: Service, speaker: Speaker, transport: str) -> None:
@@ -140,6 +141,42 @@ async def test_the_budget_ends_retries_but_not_patience() -> None:
         await run(RetryBudget(reserve=0.0))
     assert len(pauses) == 2
     assert 0.15 <= pauses[0] <= 0.3 <= pauses[1] <= 0.6
+
+
+async def test_who_has_time_may_wait_longer_and_try_more_often() -> None:
+    pauses: list[float] = []
+    lives: list[int] = []
+    failures = [SpeechBusy, SpeechBusy, SpeechBusy, *[SpeechUnavailable] * 7]
+    tries = len(failures) - 2  # a place at a busy service is waited for within one
+
+    async def call(token: SpeechToken) -> str:
+        if failures:
+            raise failures.pop(0)()
+        return "done"
+
+    async def get(min_life_seconds: int, deadline: Deadline) -> SpeechToken:
+        lives.append(min_life_seconds)
+        return await _any_token(min_life_seconds, deadline)
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    said = await with_token(
+        call,
+        operation="nls.recognition",
+        tokens=cast(TokenSource, SimpleNamespace(get=get, invalidate=None)),
+        deadline=Deadline.after(600),
+        budget=RetryBudget(),
+        attempts=tries,
+        first_pause_seconds=4.0,
+        longest_pause_seconds=8.0,
+        min_life_seconds=120,
+        sleep=sleep,
+    )
+    assert (said, set(lives)) == ("done", {120})
+    assert 2 <= pauses[0] <= 4 <= pauses[1] <= 8
+    assert 4 <= pauses[2] <= 8
+    assert len(pauses) == 10
 
 
 async def _any_token(min_life_seconds: int, deadline: Deadline) -> SpeechToken:

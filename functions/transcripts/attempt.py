@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from isikit.audio.probe import Limits
 from isikit.errors import AudioError, DeadlineExceeded, SpeechError, TokenError
 from isikit.host.context import Deadline
+from isikit.stamps import rfc3339
 
 from functions.transcripts import mode, publish, report
 from functions.transcripts.audio import Sound, layout_of, sides_of
@@ -19,7 +20,6 @@ from functions.transcripts.job import MAX_CRASHES, Begin, Job, Verdict
 from functions.transcripts.mode import SentenceMode
 from functions.transcripts.process import Transcripts
 from functions.transcripts.recognise import cut, recognise
-from functions.transcripts.stamps import rfc3339
 from functions.transcripts.transcript import Transcript, files, renumbered
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@
     ├── RequestError             400 request.invalid       the caller can put it right
     │   ├── NotJson              400 request.not_json
     │   ├── TooLarge             413 request.too_large
+    │   ├── TooSlow              408 request.timeout
     │   ├── Unspeakable          422 request.unspeakable
     │   ├── NotFound             404 http.not_found
     │   ├── MethodNotAllowed     405 http.method_not_allowed
@@ -75,6 +76,7 @@ from isikit.errors.tree import (
     TenantsUnavailable,
     TokenError,
     TooLarge,
+    TooSlow,
     Unspeakable,
 )
 
@@ -113,6 +115,7 @@ __all__ = [
     "TenantsUnavailable",
     "TokenError",
     "TooLarge",
+    "TooSlow",
     "Unspeakable",
     "invocation_error",
     "problem",

@@ -22,7 +22,7 @@ class Meaning:
         Our own stable code.
     advice
         What a person can do about it.
-    status, title, retryable, retry_after
+    status, retryable, retry_after
         Where the row differs from its class.
     """
 
@@ -30,7 +30,6 @@ class Meaning:
     code: str
     advice: str = ""
     status: int | None = None
-    title: str | None = None
     retryable: bool | None = None
     retry_after: int | None = None
 
@@ -40,8 +39,6 @@ class Meaning:
         error.advice = self.advice or self.kind.advice
         if self.status is not None:
             error.status = self.status
-        if self.title is not None:
-            error.title = self.title
         if self.retryable is not None:
             error.retryable = self.retryable
         if not error.retryable:

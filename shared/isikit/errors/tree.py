@@ -110,6 +110,15 @@ class TooLarge(RequestError):
     advice = "Send less at once."
 
 
+class TooSlow(RequestError):
+    """The body did not come in time."""
+
+    code = "request.timeout"
+    status = 408
+    title = "The body came too slowly"
+    advice = "Send the whole body at once, within ten seconds."
+
+
 class Unspeakable(RequestError):
     """Text or SSML with nothing to speak in it, or with what no speech service can speak."""
 

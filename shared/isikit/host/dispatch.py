@@ -20,13 +20,16 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from isikit import credentials, logs
-from isikit.errors.tree import IsiError, NotFound
+from isikit.errors.tree import DeadlineExceeded, IsiError, NotFound
 from isikit.host import context
 from isikit.host.application import DEFAULT_TIMEOUT_SECONDS, make_app
 from isikit.host.context import Deadline, RequestContext
 from isikit.host.requests import read_body
+from isikit.host.responses import problem_response
 
 CONTROL = "x-fc-control-path"
+ABORT = "isikit.abort"
+"""Name in the scope's `state` of what drops the connection at once."""
 RESERVED_PATHS = frozenset({"/invoke", "/initialize", "/pre-stop"})
 EVENT_LIMIT_BYTES = 32 * 1024 * 1024  # the platform's own limit for a synchronous call
 ANSWER_MARGIN_SECONDS = 0.5
@@ -122,7 +125,17 @@ class Host:
             await send(message)
 
         try:
-            await self._app(scope, receive, framed)
+            # One caller who does not read must not cost the others their instance: the platform ends all of it.
+            async with asyncio.timeout(context.current().deadline.remaining()):
+                await self._app(scope, receive, framed)
+        except TimeoutError:
+            logs.event("request.abandoned", level="warning", status=status)
+            if status:
+                abort = scope.get("state", {}).get(ABORT)
+                if abort is not None:
+                    abort()
+            else:
+                await problem_response(DeadlineExceeded())(scope, receive, framed)
         finally:
             frame.end(failed=True)
 

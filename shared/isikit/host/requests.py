@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from typing import Any
 
 from starlette.requests import Request
 
-from isikit.errors.tree import NotJson, TooLarge
+from isikit.errors.tree import NotJson, TooLarge, TooSlow
+from isikit.host import context
 
 BODY_LIMIT_BYTES = 256 * 1024
+BODY_SECONDS = 10.0
 MAX_DEPTH = 32
 
 
@@ -28,17 +31,25 @@ async def read_body(request: Request, limit: int = BODY_LIMIT_BYTES) -> bytes:
     ------
     TooLarge
         413.
+    TooSlow
+        408: it takes too long to come. The platform would end the whole instance, with everybody else's requests.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > limit:
         raise _too_large(limit)
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(limit)
-        chunks.append(chunk)
+    current = context.current_or_none()
+    remaining = current.deadline.remaining() if current else BODY_SECONDS
+    try:
+        async with asyncio.timeout(min(BODY_SECONDS, remaining * 0.9)):  # the rest is for saying so
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise _too_large(limit)
+                chunks.append(chunk)
+    except TimeoutError:
+        raise TooSlow from None
     return b"".join(chunks)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import os
 import signal
@@ -11,10 +12,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from isikit import logs
 from isikit.errors.tree import ConfigError
-from isikit.host.dispatch import Host
+from isikit.host.dispatch import ABORT, Host
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -48,7 +50,7 @@ def server_config(app: ASGIApp, env: Mapping[str, str] = os.environ) -> uvicorn.
         host=env.get("ISI_LISTEN_HOST") or "0.0.0.0",  # noqa: S104
         port=int(env.get("FC_CUSTOM_LISTEN_PORT") or env.get("FC_SERVER_PORT") or DEFAULT_PORT),
         loop="uvloop",
-        http="httptools",
+        http=_Protocol,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -91,6 +93,15 @@ def serve(module_name: str) -> int:
     server.run()
     logs.event("host.stopped", module=module_name)
     return 0 if server.started else 1
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's own, telling the application how to drop a connection whose other end has stopped reading."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin a connection."""
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, ABORT: transport.abort}
 
 
 class _Server(uvicorn.Server):

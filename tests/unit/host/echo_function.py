@@ -42,8 +42,14 @@ async def hold(request: Request) -> Response:
     return PlainTextResponse("done")
 
 
+async def large(request: Request) -> Response:
+    """More than any buffer on the way takes."""
+    return Response(bytes(64_000_000), media_type="audio/wav")
+
+
 app = make_app(
     [
+        Route("/large", large),
         Route("/invoke", echo, methods=["GET", "POST"]),
         Route("/echo/{name}", echo, methods=["GET", "POST"]),
         Route("/fail", fail),

@@ -267,3 +267,29 @@ def test_a_module_that_cannot_be_served_ends_the_process_with_a_reason(tmp_path:
         assert failed["error_type"] in ("ModuleNotFoundError", "ConfigError")
     finally:
         running.end()
+
+
+def _raw(host: RunningHost, head: str, timeout: str = "1") -> socket.socket:
+    """A connection on which the platform forwards a request, headers only."""
+    line = socket.create_connection(("127.0.0.1", host.port), timeout=20)
+    platform = "".join(f"{name}: {value}\r\n" for name, value in {**PLATFORM, "x-fc-function-timeout": timeout}.items())
+    line.sendall(f"{head} HTTP/1.1\r\nHost: x\r\nx-fc-control-path: /http-invoke\r\n{platform}".encode())
+    return line
+
+
+def test_a_body_that_does_not_come_is_answered_before_the_platform_ends_the_instance(host: RunningHost) -> None:
+    with closing(_raw(host, "POST /echo/x")) as line:
+        line.sendall(b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"tex')
+        assert line.recv(65536).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_caller_who_does_not_read_is_dropped_and_the_others_go_on(host: RunningHost) -> None:
+    with closing(_raw(host, "GET /large")) as line:
+        line.sendall(b"\r\n")
+        assert line.recv(100)
+        assert host.send("GET", "/echo/x").status == 200
+        with pytest.raises(ConnectionResetError):
+            while True:
+                select.select([], [], [line], 1.5)  # read nothing until long after the deadline
+                if not line.recv(1 << 20):
+                    raise AssertionError("the whole answer was sent")

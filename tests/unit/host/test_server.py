@@ -34,7 +34,7 @@ def test_connections_are_kept_for_years_and_nothing_is_printed() -> None:
     config = server_config(APP, {})
     assert config.timeout_keep_alive >= 9 * 365 * 24 * 3600
     assert (config.access_log, config.log_config, config.server_header) == (False, None, False)
-    assert (config.lifespan, config.loop, config.http, config.proxy_headers) == ("off", "uvloop", "httptools", False)
+    assert (config.lifespan, config.loop, config.proxy_headers) == ("off", "uvloop", False)
 
 
 def test_starting_loads_no_sdk() -> None:

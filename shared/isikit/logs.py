@@ -27,7 +27,7 @@ from isikit.host import context
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field that may be logged: its JSON type (`int`, `float`, `str`, `bool`) and meaning."""
+    """One field that may be logged: its JSON type (`int`, `float`, `str`) and meaning."""
 
     type: type
     meaning: str
@@ -48,20 +48,14 @@ FIELDS: dict[str, Field] = {
     "characters_possible": Field(int, "characters that may have been billed: nobody waited for their answer"),
     "characters_saved": Field(int, "characters that the cache made unnecessary to send"),
     "code": Field(str, "our stable error code"),
-    "cold": Field(bool, "whether this was the instance's first request"),
     "consumer": Field(str, "profile of who will fetch the prompt"),
-    "container": Field(str, "wav, raw or mp3"),
     "count": Field(int, "how many"),
-    "door": Field(str, "by which door the caller came"),
     "duration_ms": Field(float, "how long it took"),
-    "encoding": Field(str, "audio encoding"),
-    "engine": Field(str, "transport or engine of the speech service"),
     "error_type": Field(str, "class of the exception"),
     "expires_in": Field(int, "seconds of life left"),
     "field": Field(str, "path of a setting or of a field in a configuration file"),
     "generation": Field(int, "generation of a job, from 1"),
     "job_id": Field(str, "a transcript job"),
-    "key_id": Field(str, "id part of an API key"),
     "library_level": Field(str, "level of a library's record"),
     "locale": Field(str, "language and region"),
     "logger": Field(str, "name of a library's logger"),
@@ -76,7 +70,6 @@ FIELDS: dict[str, Field] = {
     "recognitions": Field(int, "stretches of speech sent to be recognised"),
     "rendition": Field(str, "name of a rendition"),
     "retention": Field(str, "permanent or day"),
-    "retry": Field(bool, "whether this was a repetition"),
     "retry_count": Field(int, "how often the platform repeated this event"),
     "route": Field(str, "template of the route, never the path"),
     "sample_rate_hz": Field(int, "sample rate"),
@@ -84,9 +77,7 @@ FIELDS: dict[str, Field] = {
     "status": Field(int, "HTTP status"),
     "turns": Field(int, "turns of a transcript"),
     "upstream_code": Field(str, "a service's own code, never its text"),
-    "version": Field(int, "version of a file or key"),
     "voice": Field(str, "voice that was asked for"),
-    "voice_used": Field(str, "voice that spoke"),
     "wait_ms": Field(float, "time spent waiting for somebody else's work, or for a free place"),
     "where": Field(str, "file:line of our own frame an exception passed last"),
 }
@@ -193,8 +184,6 @@ def _where(trace: TracebackType | None) -> str | None:
 
 
 def _fits(kind: type, value: object) -> bool:
-    if kind is bool:
-        return isinstance(value, bool)
     if kind is str:
         return isinstance(value, str) and _loggable(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):

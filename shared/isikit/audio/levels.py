@@ -1,4 +1,4 @@
-"""Levels of PCM, its pauses, and where to cut it for recognition."""
+"""Levels of PCM, and where to cut it for recognition."""
 
 from __future__ import annotations
 
@@ -14,16 +14,6 @@ _HIGHEST_THRESHOLD: Final = 512  # -36 dBFS: quiet speakers lie above it, so a l
 _ABOVE_FLOOR: Final = 3  # speech stands at least 10 dB above the noise of its own recording
 
 
-def rms(pcm: bytes) -> int:
-    """Root mean square of s16le samples, 0..32768; 0 for none."""
-    return audioop.rms(pcm, 2)
-
-
-def peak(pcm: bytes) -> int:
-    """Largest absolute sample, 0..32768; 0 for none."""
-    return audioop.max(pcm, 2)
-
-
 def threshold_of(pcm: bytes, rate_hz: int) -> int:
     """The RMS from which a 10 ms frame counts as loud: three times the recording's noise floor, between two bounds.
 
@@ -32,35 +22,6 @@ def threshold_of(pcm: bytes, rate_hz: int) -> int:
     frames = sorted(level for level in _frames(pcm, rate_hz) if level)
     floor = frames[len(frames) // 10] if frames else 0
     return min(max(_ABOVE_FLOOR * floor, _LOWEST_THRESHOLD), _HIGHEST_THRESHOLD)
-
-
-def silences(
-    pcm: bytes, rate_hz: int, *, min_ms: int = PAUSE_MS, threshold: int | None = None
-) -> list[tuple[int, int]]:
-    """Stretches in which nothing is loud.
-
-    Parameters
-    ----------
-    pcm
-        Mono s16le.
-    min_ms
-        Shorter ones are not pauses but parts of words.
-    threshold
-        RMS from which a 10 ms frame is loud; from the recording's own noise when `None`.
-
-    Returns
-    -------
-    list of (start_ms, end_ms)
-        In order; those at head and tail too.
-    """
-    length_ms = _length_ms(pcm, rate_hz)
-    quiet: list[tuple[int, int]] = []
-    position = 0
-    for start, end in (*_loud(_levels(pcm, rate_hz, threshold), length_ms), (length_ms, length_ms)):
-        if start - position >= min_ms:
-            quiet.append((position, start))
-        position = end
-    return quiet
 
 
 def cut_points(
@@ -76,7 +37,7 @@ def cut_points(
     pcm
         Mono s16le.
     threshold
-        As in `silences`.
+        RMS from which a 10 ms frame is loud; from the recording's own noise when `None`.
 
     Returns
     -------

@@ -43,6 +43,7 @@ def make_app(faults: Faults, clock: Clock, fc: FunctionCompute) -> web.Applicati
             raise _wrong("advance_seconds is a number")
         try:
             clock.move(seconds)
+            fc.clock_moved()
         except ValueError as error:
             raise _wrong(str(error)) from error
         return web.json_response({"now": clock.now()})
@@ -81,7 +82,7 @@ def make_app(faults: Faults, clock: Clock, fc: FunctionCompute) -> web.Applicati
             }
             for task in fc.queue.finished
         ]
-        answer = {"waiting": fc.queue.depth(), "finished": finished, "destinations": list(fc.queue.destinations)}
+        answer = {"waiting": fc.queue.depth(), "finished": finished, "destinations": list(fc.delivered)}
         return web.json_response(answer)
 
     app = web.Application(middlewares=[_errors])

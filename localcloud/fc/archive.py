@@ -23,6 +23,7 @@ from localcloud.fc.errors import invalid
 
 PACKAGE_LIMIT_BYTES = 500 * 1024 * 1024
 UNPACKED_LIMIT_BYTES = 2 * 1024 * 1024 * 1024  # "2 GB total per function" for layers; keeps a zip bomb off the disk
+ENTRIES_LIMIT = 200_000
 
 _crc64 = crcmod.mkCrcFun(0x142F0E1EBA9EA3693, initCrc=0, rev=True, xorOut=0xFFFFFFFFFFFFFFFF)
 _UNFINISHED = ".unpacking-"
@@ -52,6 +53,11 @@ def store(root: Path, kind: str, zip_base64: str, expected_checksum: str = "") -
         data = base64.b64decode(zip_base64, validate=True)
     except binascii.Error as error:
         raise invalid("zipFile is not base64") from error
+    return store_bytes(root, kind, data, expected_checksum)
+
+
+def store_bytes(root: Path, kind: str, data: bytes, expected_checksum: str = "") -> Package:
+    """The same for a package whose bytes are here."""
     if len(data) > PACKAGE_LIMIT_BYTES:
         raise invalid(f"the package is larger than {PACKAGE_LIMIT_BYTES} bytes")
     checksum = str(_crc64(data))
@@ -100,12 +106,14 @@ def _unpack(data: bytes, target: Path) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
+            if len(entries) > ENTRIES_LIMIT:
+                raise invalid(f"the package holds more than {ENTRIES_LIMIT} entries")
             if sum(entry.file_size for entry in entries) > UNPACKED_LIMIT_BYTES:
                 raise invalid(f"the package unpacks to more than {UNPACKED_LIMIT_BYTES} bytes")
             links: set[PurePosixPath] = set()
             for entry in entries:
                 _extract(archive, entry, target, links)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise invalid(f"the package is not a whole, readable zip file: {error}") from error
 
 

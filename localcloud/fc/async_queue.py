@@ -36,6 +36,7 @@ class AsyncTask:
     accepted_at: float
     run: Run = field(repr=False)
     task_id: str = ""
+    payload: bytes = field(default=b"", repr=False)
     attempts: int = 0
     state: str = "Enqueued"
 
@@ -52,6 +53,8 @@ class AsyncQueue:
     begin_fault
         Counts an accepted invocation of a function and returns the fault that strikes it: `lose`, `duplicate`,
         `delay` (by `seconds`) or `reorder` (after the next one of the function).
+    deliver
+        Called with a finished task, its condition (an error code, empty on success) and its outcome, if it has one.
     retry_seconds
         The first pause before a retry; each further one is twice as long.
     """
@@ -62,24 +65,27 @@ class AsyncQueue:
         settings: Callable[[str, str], dict[str, Any]],
         begin_fault: Callable[[str], Any],
         tell: Callable[..., None],
+        deliver: Callable[[AsyncTask, str, Outcome | None], None],
         *,
         retry_seconds: float = 1.0,
     ) -> None:
         self.finished: deque[AsyncTask] = deque(maxlen=1000)
-        self.destinations: deque[dict[str, Any]] = deque(maxlen=1000)
         self._now = now
         self._settings = settings
         self._begin_fault = begin_fault
         self._tell = tell
+        self._deliver = deliver
         self._retry_seconds = retry_seconds
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._held: dict[str, asyncio.Event] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._waiting: Counter[str] = Counter()
 
-    def submit(self, function: str, qualifier: str, run: Run, request_id: str, task_id: str = "") -> AsyncTask:
-        """Accept an invocation; `run` makes one attempt."""
-        task = AsyncTask(request_id, function, qualifier, self._now(), run, task_id)
+    def submit(
+        self, function: str, qualifier: str, run: Run, request_id: str, task_id: str = "", payload: bytes = b""
+    ) -> AsyncTask:
+        """Accept an invocation; `run` makes one attempt, `payload` is shown to the destination."""
+        task = AsyncTask(request_id, function, qualifier, self._now(), run, task_id, payload)
         fault = self._begin_fault(function)
         action = fault.action if fault is not None else ""
         overtaking = self._held.pop(function, asyncio.Event())  # who is held lets this one pass first
@@ -95,7 +101,7 @@ class AsyncQueue:
             hold = asyncio.wait([asyncio.ensure_future(overtaken.wait())], timeout=fault.seconds or _REORDER_SECONDS)
         self._spawn(self._process(task, hold, overtaking))
         if action == "duplicate":
-            again = AsyncTask(request_id, function, qualifier, self._now(), run, task_id)
+            again = AsyncTask(request_id, function, qualifier, self._now(), run, task_id, payload)
             self._spawn(self._process(again, None, overtaking))
         return task
 
@@ -123,6 +129,14 @@ class AsyncQueue:
         finally:
             self._waiting[task.function] -= 1
             overtaking.set()
+        self._tell(
+            "async.finished",
+            function=task.function,
+            request_id=task.request_id,
+            state=task.state,
+            attempts=task.attempts,
+            condition=condition,
+        )
         self.finished.append(task)
         self._deliver(task, condition, outcome)
 
@@ -142,7 +156,7 @@ class AsyncQueue:
             try:
                 async with self._slots.setdefault(task.function, asyncio.Semaphore(PARALLEL)):
                     task.attempts += 1
-                    outcome = await task.run(Invocation(task.request_id, task.qualifier, failures))
+                    outcome = await task.run(Invocation(task.request_id, task.qualifier, failures, kind="Async"))
             except FcError as error:
                 if error.status != 429:
                     task.state = "Failed"
@@ -157,34 +171,3 @@ class AsyncQueue:
                     return outcome.error_type, outcome
             await asyncio.sleep(pause)
             pause = min(pause * 2, 60.0)
-
-    def _deliver(self, task: AsyncTask, condition: str, outcome: Outcome | None) -> None:
-        """Record what would go to the destination; nothing is sent."""
-        self._tell(
-            "async.finished",
-            function=task.function,
-            request_id=task.request_id,
-            state=task.state,
-            attempts=task.attempts,
-            condition=condition,
-        )
-        which = "onSuccess" if task.state == "Succeeded" else "onFailure"
-        configured = self._settings(task.function, task.qualifier).get("destinationConfig") or {}
-        destination = (configured.get(which) or {}).get("destination")
-        if destination:
-            self.destinations.append(
-                {
-                    "destination": destination,
-                    "timestamp": round(self._now() * 1000),
-                    "requestContext": {
-                        "requestId": task.request_id,
-                        "functionArn": task.function,
-                        "condition": condition,
-                        "approximateInvokeCount": task.attempts,
-                    },
-                    "responseContext": {
-                        "statusCode": 200,
-                        "functionError": outcome.error_type if outcome else condition,
-                    },
-                }
-            )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 from aiohttp import web
 
-from localcloud.fc.errors import invalid
+from localcloud.fc.errors import FcError, invalid
 
 _BUFFERED_BYTES = 1024 * 1024
 
@@ -26,14 +28,17 @@ class Body:
         return self.data is None or isinstance(self.data, bytes)
 
     @classmethod
-    async def of(cls, request: web.Request, limit: int) -> Body:
-        """The body of `request`; beyond `limit` bytes the stream raises `FcError` and `too_large` is set."""
+    async def of(cls, request: web.Request, limit: int, stall_seconds: float) -> Body:
+        """The body of `request`; beyond `limit` bytes the stream raises `FcError` and `too_large` is set.
+
+        A client that sends nothing for `stall_seconds` in mid-body is told 408 and let go.
+        """
         if not request.body_exists:
             return cls(None)
         if request.content_length is not None and request.content_length <= _BUFFERED_BYTES:
-            return cls(await request.read())
+            return cls(b"".join([chunk async for chunk in pieces(request, stall_seconds)]))
         body = cls(None)
-        body.data = body._stream(request, limit)
+        body.data = body._stream(request, limit, stall_seconds)
         return body
 
     def sent(self) -> Any:
@@ -54,11 +59,32 @@ class Body:
             raise invalid(f"the request body is larger than {limit} bytes")
         return bytes(data)
 
-    async def _stream(self, request: web.Request, limit: int) -> AsyncIterator[bytes]:
+    async def _stream(self, request: web.Request, limit: int, stall_seconds: float) -> AsyncIterator[bytes]:
         size = 0
-        async for chunk in request.content.iter_any():
+        async for chunk in pieces(request, stall_seconds):
             size += len(chunk)
             if size > limit:
                 self.too_large = True
                 raise invalid(f"the request body is larger than {limit} bytes")
+            yield chunk
+
+
+async def pieces(request: web.Request, stall_seconds: float) -> AsyncIterator[bytes]:
+    """The body as it comes.
+
+    Raises
+    ------
+    FcError
+        408 when nothing came for `stall_seconds`, 400 when the body broke off.
+    """
+    content = request.content
+    while not content.at_eof():
+        try:
+            async with asyncio.timeout(stall_seconds):
+                chunk = await content.readany()
+        except TimeoutError as error:
+            raise FcError(408, "RequestTimeout", "the request body did not come in time") from error
+        except (aiohttp.ClientPayloadError, web.RequestPayloadError) as error:
+            raise invalid("the request body broke off or is not framed as HTTP says") from error
+        if chunk:
             yield chunk

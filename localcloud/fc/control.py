@@ -11,13 +11,14 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from localcloud.account import Account
+from localcloud.fc.body import pieces
 from localcloud.fc.call import Answer, Call
-from localcloud.fc.errors import FcError, response
+from localcloud.fc.errors import FcError, response, too_large
 from localcloud.fc.operations import Operation
 from localcloud.fc.request_ids import new_request_id
 from localcloud.fc.signature import Nonces, verify
 from localcloud.fc.trouble import suffer
-from localcloud.relay import answering_all
+from localcloud.relay import Handler, answering_all
 
 VERSION = "2023-03-30"
 BODY_LIMIT_BYTES = 100 * 1024 * 1024  # "zip as base64 via API or SDK: 100 MB, the whole body"
@@ -113,11 +114,18 @@ ROUTES = [
 
 
 def make_app(
-    account: Account, nonces: Nonces, operations: Mapping[str, Operation], begin_fault: Callable[[str, str], Any]
+    account: Account,
+    nonces: Nonces,
+    operations: Mapping[str, Operation],
+    begin_fault: Callable[[str, str], Any],
+    older: Handler,
+    stall_seconds: float,
 ) -> web.Application:
-    """The control plane. Operations that are not in `operations` are 501 `NotImplemented`."""
+    """The API. Operations that are not in `operations` are 501 `NotImplemented`; `older` answers `/2016-08-15/`."""
 
-    async def handle(request: web.Request) -> web.Response:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if request.raw_path.startswith("/2016-08-15/"):
+            return await older(request)
         request_id = new_request_id()
         try:
             return await _answer(request, request_id)
@@ -125,12 +133,7 @@ def make_app(
             return response(error, request_id)
 
     async def _answer(request: web.Request, request_id: str) -> web.Response:
-        try:
-            body = await request.read()
-        except web.HTTPRequestEntityTooLarge as error:
-            raise FcError(
-                400, "EntityTooLarge", f"payload size exceeds maximum allowed size ({BODY_LIMIT_BYTES} bytes)"
-            ) from error
+        body = await _body(request, stall_seconds)
         path, _, query = request.raw_path.partition("?")
         verify(
             account,
@@ -154,6 +157,17 @@ def make_app(
         return _render(answer, request_id)
 
     return answering_all(handle, client_max_size=BODY_LIMIT_BYTES)
+
+
+async def _body(request: web.Request, stall_seconds: float) -> bytes:
+    data = bytearray()
+    if request.body_exists:
+        too_much = (request.content_length or 0) > BODY_LIMIT_BYTES
+        async for chunk in pieces(request, stall_seconds):
+            data += chunk
+            if too_much or len(data) > BODY_LIMIT_BYTES:
+                raise too_large(BODY_LIMIT_BYTES)
+    return bytes(data)
 
 
 def _route(method: str, path: str) -> tuple[str, tuple[str, ...]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import sys
 from pathlib import Path
 
 from localcloud.account import AccessKey, Account
-from localcloud.fc.model import FunctionSpec
+from localcloud.fc.model import FunctionSpec, service_and_name
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 # `/code` and `/opt` where a path begins: at the start, after a separator, never inside another path or a URL.
@@ -53,6 +52,7 @@ def instance_environment(
     """
     own = {name: map_mounts(value, code_dir, opt_dir) for name, value in spec.environment.items()}
     search = ":".join([str(python_bin), str(opt_dir / "bin"), own.pop("PATH", SYSTEM_PATH)])
+    service, name = service_and_name(spec.name)
     platform = {
         "PATH": search,
         "TZ": "UTC",
@@ -61,7 +61,7 @@ def instance_environment(
         "TMPDIR": str(home),
         "FC_ACCOUNT_ID": account.account_id,
         "FC_REGION": account.region,
-        "FC_FUNCTION_NAME": spec.name,
+        "FC_FUNCTION_NAME": name,
         "FC_FUNCTION_HANDLER": spec.handler,
         "FC_FUNCTION_MEMORY_SIZE": str(spec.memory_mb),
         "FC_FUNCTION_VERSION": spec.version,
@@ -71,6 +71,8 @@ def instance_environment(
         "FC_SERVER_PORT": str(port),
         "ISI_LISTEN_HOST": "127.0.0.1",
     }
+    if service:
+        platform["FC_SERVICE_NAME"] = service
     if credentials is not None and spec.inject_environment:
         platform |= {
             "ALIBABA_CLOUD_ACCESS_KEY_ID": credentials.access_key_id,
@@ -82,22 +84,22 @@ def instance_environment(
     return own | platform
 
 
-async def bare_python(root: Path, lock: asyncio.Lock) -> Path:
-    """The directory of a `python3` without any packages, made once: an instance sees what was deployed, no more."""
-    bin_dir = root / "python" / "bin"
-    async with lock:
-        if not (bin_dir / "python3").exists():
-            base = getattr(sys, "_base_executable", None) or sys.executable
-            process = await asyncio.create_subprocess_exec(
-                base,
-                "-I",
-                "-m",
-                "venv",
-                "--without-pip",
-                "--clear",
-                str(root / "python"),
-                stdout=asyncio.subprocess.DEVNULL,
-            )
-            if await process.wait() != 0:
-                raise RuntimeError(f"{base} -m venv failed; localcloud needs the standard library's venv module")
+def bare_python(root: Path) -> Path:
+    """The directory of a `python3` without any packages, made once: an instance sees what was deployed, no more.
+
+    It is what `python -m venv --without-pip` makes, without the second that costs: a link to the interpreter and the
+    file that tells it to look for packages here.
+    """
+    home = root / "python"
+    bin_dir = home / "bin"
+    if (bin_dir / "python3").exists() and (home / "pyvenv.cfg").exists():
+        return bin_dir
+    base = Path(getattr(sys, "_base_executable", None) or sys.executable)
+    (home / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages").mkdir(
+        parents=True, exist_ok=True
+    )
+    bin_dir.mkdir(parents=True, exist_ok=True)
+    (home / "pyvenv.cfg").write_text(f"home = {base.parent}\ninclude-system-site-packages = false\n")
+    (bin_dir / "python3").unlink(missing_ok=True)  # a link to an interpreter that is gone
+    (bin_dir / "python3").symlink_to(base)
     return bin_dir

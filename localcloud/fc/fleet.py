@@ -16,12 +16,14 @@ import aiohttp
 from localcloud.account import AccessKey, Account
 from localcloud.children import Guardian
 from localcloud.clock import Clock
-from localcloud.faults import Faults
+from localcloud.faults import Fault, Faults
 from localcloud.fc import archive
+from localcloud.fc.code_store import CodeStore
 from localcloud.fc.environment import bare_python, instance_environment, map_command
 from localcloud.fc.errors import FcError
 from localcloud.fc.headers import Invocation, control_headers
 from localcloud.fc.instance import Instance, Site, free_port
+from localcloud.fc.metrics import RequestMetrics
 from localcloud.fc.model import FunctionSpec
 from localcloud.fc.output import LogFile
 from localcloud.fc.pool import Pool
@@ -46,6 +48,8 @@ class Platform:
     log: Log | None = None
     freeze: bool = True
     idle_seconds: float = 3600.0
+    stall_seconds: float = 30.0
+    code_store: CodeStore | None = None
     threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4, "fc"))
 
     async def in_thread(self, work: Callable[..., Result], *arguments: Any) -> Result:
@@ -69,9 +73,17 @@ class Fleet:
         self._logs: dict[str, LogFile] = {}
         self._sessions: dict[str, AccessKey] = {}
         self._session_times: dict[str, float] = {}
-        self._python_lock = asyncio.Lock()
         self._merge_lock = asyncio.Lock()
+        self.metrics = RequestMetrics(platform.log_dir)
         self._sweeper: asyncio.Task[None] | None = None
+
+    def begin_fault(self, operation: str, subject: str) -> Fault | None:
+        """Count a moment of an instance's life and return the fault that strikes it."""
+        return self._platform.faults.begin(operation, subject)
+
+    def move_clock(self, seconds: float) -> None:
+        """Move the services' clock, as a fault that freezes an instance does."""
+        self._platform.clock.move(seconds)
 
     def pool(self, spec: FunctionSpec) -> Pool:
         """The pool of a function state. A newer revision retires the pool of the older one."""
@@ -122,10 +134,16 @@ class Fleet:
             return None
         now = self._platform.clock.now()
         if now - self._session_times.get(spec.role, float("-inf")) >= CREDENTIALS_ROTATE_SECONDS:
-            principal = "role/" + spec.role.split(":role/", 1)[1]
-            self._sessions[spec.role] = self._platform.account.open_session(principal)
-            self._session_times[spec.role] = now
+            self._new_session(spec)
         return self._sessions[spec.role]
+
+    def _new_session(self, spec: FunctionSpec) -> AccessKey | None:
+        """New credentials of the function's role; from now on requests carry them too. `None` without a role."""
+        if not spec.role:
+            return None
+        session = self._platform.account.open_session("role/" + spec.role.split(":role/", 1)[1])
+        self._sessions[spec.role], self._session_times[spec.role] = session, self._platform.clock.now()
+        return session
 
     def control_headers(self, spec: FunctionSpec, invocation: Invocation, control_path: str) -> dict[str, str]:
         """The `x-fc-*` headers of one request to an instance."""
@@ -142,6 +160,7 @@ class Fleet:
         await asyncio.gather(*(pool.close() for pool in pools))
         for log in self._logs.values():
             log.close()
+        self.metrics.close()
         self._platform.threads.shutdown(wait=True)
 
     def kill(self) -> None:
@@ -162,7 +181,12 @@ class Fleet:
 
     async def _start(self, instance: Instance) -> None:
         spec, platform = instance.spec, self._platform
-        python_bin = await bare_python(platform.root, self._python_lock)
+        fault = platform.faults.begin("fc.cold_start", spec.name)
+        if fault is not None:
+            if fault.action == "error":
+                raise FcError(fault.status, fault.code or "InternalServerError", "an armed fault refuses the start")
+            await asyncio.sleep(fault.seconds)
+        python_bin = bare_python(platform.root)
         code_dir = spec.code.directory
         async with self._merge_lock:
             opt_dir = await platform.in_thread(archive.merge_layers, platform.root, spec.layers)
@@ -173,7 +197,7 @@ class Fleet:
             platform.account,
             instance_id=instance.instance_id,
             port=port,
-            credentials=self.credentials(spec),
+            credentials=self._new_session(spec),
             code_dir=code_dir,
             opt_dir=opt_dir,
             home=home,
@@ -190,7 +214,6 @@ class Fleet:
             log=self._log(spec.name),
             in_thread=platform.in_thread,
         )
-        platform.faults.add("fc.cold_start")
         await instance.start(site)
         if spec.initializer_seconds:
             await self._initialise(instance)

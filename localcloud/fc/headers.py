@@ -8,7 +8,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from localcloud.account import AccessKey, Account
 from localcloud.fc.errors import invalid
-from localcloud.fc.model import LATEST, FunctionSpec
+from localcloud.fc.model import LATEST, FunctionSpec, service_and_name
 from localcloud.fc.request_ids import new_request_id
 
 CLIENT_MAY_SEND = frozenset({"x-fc-invocation-type", "x-fc-log-type", "x-fc-async-task-id"})
@@ -32,22 +32,25 @@ _NOT_FROM_FUNCTIONS = HOP_BY_HOP | {"date", "server"}
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One request to a function, as the platform counts it."""
+    """One request to a function, as the platform counts it. `kind` is `Sync` or `Async`."""
 
     request_id: str = field(default_factory=new_request_id)
     qualifier: str = LATEST
     retry_count: int = 0
     client_ip: str = "127.0.0.1"
+    kind: str = "Sync"
+    base_path: str = ""
 
 
 def control_headers(
     spec: FunctionSpec, account: Account, credentials: AccessKey | None, invocation: Invocation, control_path: str
 ) -> dict[str, str]:
     """The `x-fc-*` headers that a custom runtime gets (names from a dump of a real request)."""
+    service, name = service_and_name(spec.name)
     headers = {
         "x-fc-request-id": invocation.request_id,
         "x-fc-control-path": control_path,
-        "x-fc-function-name": spec.name,
+        "x-fc-function-name": name,
         "x-fc-function-handler": spec.handler,
         "x-fc-function-memory": str(spec.memory_mb),
         "x-fc-function-timeout": str(spec.timeout_seconds),
@@ -58,10 +61,12 @@ def control_headers(
         "x-fc-version-id": "" if spec.version == LATEST else spec.version,
         "x-fc-retry-count": str(invocation.retry_count),
         "x-fc-client-ip": invocation.client_ip,
-        "x-fc-service-name": "",
+        "x-fc-service-name": service,
         "x-fc-service-logproject": "",
         "x-fc-service-logstore": "",
     }
+    if invocation.base_path:
+        headers["x-fc-base-path"] = invocation.base_path
     if credentials is not None:
         headers["x-fc-access-key-id"] = credentials.access_key_id
         headers["x-fc-access-key-secret"] = credentials.access_key_secret

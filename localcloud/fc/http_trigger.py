@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import aiohttp
@@ -20,9 +19,11 @@ from localcloud.fc.body import Body
 from localcloud.fc.errors import FcError, invalid, not_built, response
 from localcloud.fc.fleet import Fleet, failure, time_limit
 from localcloud.fc.headers import Invocation, from_client, from_function, total_bytes
-from localcloud.fc.invoke import UNHANDLED, Outcome
+from localcloud.fc.invoke import Outcome
+from localcloud.fc.metrics import HttpCall
 from localcloud.fc.model import FunctionSpec, Trigger
 from localcloud.fc.request_ids import new_request_id
+from localcloud.fc.serving import UNHANDLED, serving
 from localcloud.fc.signature import Nonces, verify
 from localcloud.fc.trouble import suffer
 from localcloud.relay import relay
@@ -53,20 +54,41 @@ class HttpListener:
     queue: AsyncQueue
     begin_fault: Any
     nonces: Nonces
+    stall_seconds: float
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One request, from the limits to the last byte. Refusals have the API's error shape."""
-        request_id = new_request_id()
+        return await self.handle_at(request, "")
+
+    async def handle_at(self, request: web.Request, base_path: str) -> web.StreamResponse:
+        """The same, for a URL whose path begins with `base_path`; the function is told of it."""
+        invocation = Invocation(new_request_id(), self.trigger.qualifier, 0, request.remote or "127.0.0.1")
+        invocation = replace(invocation, base_path=base_path)
         origin = request.headers.get("Origin", "")
         try:
-            return await self._answer(request, request_id, origin)
+            return await self._answer(request, invocation, origin)
         except FcError as error:
-            refusal = response(error, request_id)
+            refusal = self._refusal(error, invocation.request_id)
             if origin:
                 cors.apply(refusal.headers, origin, self.trigger.config.get("corsConfig"))
             return refusal
 
-    async def _answer(self, request: web.Request, request_id: str, origin: str) -> web.StreamResponse:
+    def _refusal(self, error: FcError, request_id: str) -> web.Response:
+        return response(error, request_id)
+
+    def _verify(self, request: web.Request, body: bytes) -> None:
+        path, _, query = request.raw_path.partition("?")
+        verify(
+            self.account,
+            self.nonces,
+            method=request.method,
+            raw_path=path,
+            raw_query=query,
+            headers=request.headers,
+            body=body,
+        )
+
+    async def _answer(self, request: web.Request, invocation: Invocation, origin: str) -> web.StreamResponse:
         fault: Fault | None = self.begin_fault("fc.http", f"{self.function} {request.path}")
         if fault is not None and fault.when == "before":
             await suffer(fault, request)
@@ -79,7 +101,6 @@ class HttpListener:
             )
         body = await self._authenticate(request)
         spec = self.functions.resolve(self.function, self.trigger.qualifier)
-        invocation = Invocation(request_id, self.trigger.qualifier, 0, request.remote or "127.0.0.1")
         if request.headers.get("x-fc-invocation-type", "Sync") == "Async":
             return await self._accept(request, body, headers, invocation)
         unanswered = fault if fault is not None and fault.when == "after" else None
@@ -105,20 +126,11 @@ class HttpListener:
         """Check the signature where the trigger wants one, which takes the whole body; otherwise leave it unread."""
         if self.trigger.config.get("disableURLInternet"):
             raise FcError(403, "AccessDenied", "access through the public URL is disabled")
-        body = await Body.of(request, SYNC_LIMIT_BYTES)
+        body = await Body.of(request, SYNC_LIMIT_BYTES, self.stall_seconds)
         if self.trigger.config["authType"] != "function":
             return body
-        path, _, query = request.raw_path.partition("?")
         data = await body.read(SYNC_LIMIT_BYTES)
-        verify(
-            self.account,
-            self.nonces,
-            method=request.method,
-            raw_path=path,
-            raw_query=query,
-            headers=request.headers,
-            body=data,
-        )
+        self._verify(request, data)
         return Body(data if request.body_exists else None)
 
     async def _accept(
@@ -127,26 +139,33 @@ class HttpListener:
         """Queue the request: 202 now, the function later; what it answers then is not for the client."""
         body = await given.read(ASYNC_LIMIT_BYTES)
         method, target = request.method, request.raw_path
+        call = HttpCall(method, request.path)
         headers.popall("Content-Length", None)
 
         async def run(attempt: Invocation) -> Outcome:
             spec = self.functions.resolve(self.function, self.trigger.qualifier)
-            async with self.fleet.pool(spec).instance() as instance:
-                started_at = time.monotonic()
+            async with serving(self.fleet, spec, attempt, call) as place:
+                instance = place.instance
                 sent = headers.copy()
-                sent.update(self.fleet.control_headers(spec, attempt, "/http-invoke"))
+                sent.update(
+                    self.fleet.control_headers(spec, replace(attempt, base_path=invocation.base_path), "/http-invoke")
+                )
                 try:
                     with time_limit(instance):
                         async with instance.call(method, target, sent, body) as answer:
                             text = await answer.read()
+                            if place.lost is not None:
+                                place.lose()
+                            place.status = answer.status
                             failed = answer.status >= 500 or answer.headers.get("x-fc-status", "200") != "200"
                 except (TimeoutError, aiohttp.ClientError, OSError):
                     await instance.see_whether_it_died()
-                    text, failed = json.dumps(failure(instance, started_at)).encode(), True
-                return Outcome(text, UNHANDLED if failed else "", instance.instance_id, 0.0, b"")
+                    text, failed = json.dumps(failure(instance, place.started_at)).encode(), True
+                place.error_type = UNHANDLED if failed else ""
+                return Outcome(text, place.error_type, instance.instance_id, place.duration_ms, b"")
 
         task_id = request.headers.get("x-fc-async-task-id", "")
-        self.queue.submit(self.function, self.trigger.qualifier, run, invocation.request_id, task_id)
+        self.queue.submit(self.function, self.trigger.qualifier, run, invocation.request_id, task_id, body)
         return web.Response(status=202, headers={"x-fc-request-id": invocation.request_id})
 
     async def _forward(
@@ -161,8 +180,8 @@ class HttpListener:
     ) -> web.StreamResponse:
         if body.buffered:
             headers.popall("Content-Length", None)
-        async with self.fleet.pool(spec).instance() as instance:
-            started_at = time.monotonic()
+        async with serving(self.fleet, spec, invocation, HttpCall(request.method, request.path)) as attempt:
+            instance = attempt.instance
             headers.update(self.fleet.control_headers(spec, invocation, "/http-invoke"))
             try:
                 with time_limit(instance):
@@ -170,14 +189,20 @@ class HttpListener:
                         if unanswered is not None:
                             await answer.read()  # the function has done its work; its answer gets lost
                             await suffer(unanswered, request)
+                        if attempt.lost is not None:
+                            await answer.read()
+                            attempt.lose()
+                        attempt.status = answer.status
                         return await relay(request, answer, self._response_headers(answer, invocation, origin))
             except (TimeoutError, aiohttp.ClientError, OSError) as error:
                 if request.transport is None or request.transport.is_closing():
                     raise asyncio.CancelledError from error  # the client is gone: nobody to answer
                 await instance.see_whether_it_died()
+                attempt.status, attempt.error_type = 502, UNHANDLED
                 if body.too_large:
+                    attempt.status, attempt.error_type = 400, ""
                     raise invalid(f"the request body is larger than {SYNC_LIMIT_BYTES} bytes") from error
-                raise FcError(502, UNHANDLED, failure(instance, started_at)["errorMessage"]) from error
+                raise FcError(502, UNHANDLED, failure(instance, attempt.started_at)["errorMessage"]) from error
             except asyncio.CancelledError:
                 # The client went away (499). Only an instance that serves one request without a health check restarts.
                 if spec.instance_concurrency == 1 and spec.health_check is None:

@@ -63,6 +63,7 @@ class Instance:
         self._suspect = 0
         self.started_at = time.monotonic()
         self.idle_since = self.started_at
+        self.ready_at = float("inf")
         self.child: Child | None = None
         self.started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._freeze = freeze
@@ -119,6 +120,7 @@ class Instance:
         """Take requests from now on; called when it answers and its initializer, if any, has run."""
         if self.state == STARTING:
             self.state = READY
+            self.ready_at = time.monotonic()
 
     async def _wait_until_ready(self, child: Child, port: int) -> None:
         deadline = time.monotonic() + START_LIMIT_SECONDS
@@ -196,6 +198,17 @@ class Instance:
             if self._freeze and not self.frozen and self.child is not None:
                 self.frozen = True
                 self.child.send(signal.SIGSTOP)
+
+    def hold(self) -> None:
+        """Stop the processes although requests are in flight; only a fault does this."""
+        if self.child is not None and not self.frozen:
+            self.frozen = True
+            self.child.send(signal.SIGSTOP)
+
+    def let_go(self) -> None:
+        """The end of `hold`: run again if there is something to do."""
+        self.thaw()
+        self.rest()
 
     def kill(self, reason: str) -> None:
         """End the whole group at once; requests in flight break off."""

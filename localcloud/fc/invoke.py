@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import time
 from dataclasses import dataclass
 
 import aiohttp
@@ -13,8 +12,7 @@ from localcloud.fc.errors import FcError
 from localcloud.fc.fleet import Fleet, failure, time_limit
 from localcloud.fc.headers import Invocation
 from localcloud.fc.model import FunctionSpec
-
-UNHANDLED = "UnhandledInvocationError"
+from localcloud.fc.serving import UNHANDLED, serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +38,26 @@ async def invoke_event(fleet: Fleet, spec: FunctionSpec, event: bytes, invocatio
         429, or 412 when no instance could be started.
     """
     try:
-        async with fleet.pool(spec).instance() as instance:
-            started_at = time.monotonic()
+        async with serving(fleet, spec, invocation) as attempt:
+            instance = attempt.instance
             headers = fleet.control_headers(spec, invocation, "/invoke")
             headers["Content-Type"] = "application/octet-stream"
-            error_type = ""
             try:
                 with time_limit(instance):
                     async with instance.call("POST", "/invoke", headers, io.BytesIO(event)) as answer:
                         body = await answer.read()
+                        if attempt.lost is not None:
+                            attempt.lose()
                         status = answer.status
                         if status >= 500:
                             instance.condemn(f"answered {status} to an event")
                         if status >= 500 or answer.headers.get("x-fc-status", "200") != "200":
-                            error_type = UNHANDLED
+                            attempt.error_type = UNHANDLED
             except (TimeoutError, aiohttp.ClientError, OSError):
                 await instance.see_whether_it_died()
-                body, error_type = json.dumps(failure(instance, started_at)).encode(), UNHANDLED
-            duration_ms = (time.monotonic() - started_at) * 1000
-            return Outcome(body, error_type, instance.instance_id, duration_ms, instance.tail())
+                attempt.error_type = UNHANDLED
+                body = json.dumps(failure(instance, attempt.started_at)).encode()
+            return Outcome(body, attempt.error_type, instance.instance_id, attempt.duration_ms, instance.tail())
     except FcError as error:
         if error.code != "InitializationError":
             raise

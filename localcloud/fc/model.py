@@ -13,6 +13,17 @@ from typing import Any
 from localcloud.fc.archive import Package
 
 LATEST = "LATEST"
+MIGRATED = "$"  # between service and function in the name by which FC 3.0 shows a function of FC 2.0
+
+
+def service_and_name(function: str) -> tuple[str, str]:
+    """The FC 2.0 service (empty for a function born in 3.0) and the name within it.
+
+    >>> service_and_name("calls$greet"), service_and_name("greet")
+    (('calls', 'greet'), ('', 'greet'))
+    """
+    service, separator, name = function.partition(MIGRATED)
+    return (service, name) if separator else ("", function)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,17 @@ from localcloud.clock import Clock
 from localcloud.fc import triggers as trigger_rules
 from localcloud.fc.archive import Package
 from localcloud.fc.errors import FcError, function_not_found, invalid
-from localcloud.fc.model import LATEST, Function, FunctionSpec, LayerVersion, Trigger, Version
-from localcloud.fc.rules import check_function
+from localcloud.fc.model import (
+    LATEST,
+    MIGRATED,
+    Function,
+    FunctionSpec,
+    LayerVersion,
+    Trigger,
+    Version,
+    service_and_name,
+)
+from localcloud.fc.rules import NAME, check_function
 from localcloud.fc.specs import make_spec
 
 LAYER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
@@ -44,7 +53,12 @@ class Registry:
 
     def now(self) -> str:
         """The time as the API writes it."""
-        return datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return self.at(self._clock.now())
+
+    @staticmethod
+    def at(epoch_seconds: float) -> str:
+        """A time as the API writes it."""
+        return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def arn(self, function: str) -> str:
         """A function's ARN."""
@@ -67,13 +81,31 @@ class Registry:
         self.functions[name] = Function(name, Version(LATEST, config, spec))
         return self.functions[name]
 
+    def migrate(self, name: str, service: str) -> Function:
+        """Show a copy of function `name` as the FC 2.0 function of that name in `service`: `service$name`.
+
+        In the cloud such functions come from FC 2.0; here they are made of one that is deployed.
+        """
+        if not NAME.fullmatch(service):
+            raise invalid("a service has 1 to 64 letters, digits, '_' and '-' and starts with a letter or '_'")
+        latest = self.function(name).latest
+        shown = f"{service}{MIGRATED}{name}"
+        if shown in self.functions:
+            raise FcError(409, "FunctionAlreadyExists", f"function '{shown}' already exists")
+        config = latest.config | {"functionName": shown, "functionArn": self.arn(shown)}
+        self._revision += 1
+        spec = make_spec(config, LATEST, self._revision, latest.spec.code, latest.spec.layers)
+        self.functions[shown] = Function(shown, Version(LATEST, config, spec))
+        return self.functions[shown]
+
     def update_function(self, name: str, given: dict[str, Any], code: Package | None) -> Function:
         """UpdateFunction: what is given replaces, what is not stays."""
         function = self.function(name)
         old = function.latest
         inputs = {key: value for key, value in old.config.items() if key not in _OUTPUT_FIELDS}
         inputs["layers"] = [layer["arn"] for layer in old.config["layers"]]
-        config = check_function(inputs | given | {"functionName": name})
+        # A name that came from FC 2.0 holds a sign that CreateFunction would refuse.
+        config = check_function(inputs | given | {"functionName": service_and_name(name)[1]}) | {"functionName": name}
         spec = self._spec(config, code or old.spec.code)
         config |= self._outputs(spec, old.config, config["layers"])
         function.latest = Version(LATEST, config, spec)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,12 +17,14 @@ from localcloud.account import Account
 from localcloud.children import Guardian
 from localcloud.clock import Clock
 from localcloud.faults import Faults
-from localcloud.fc import archive, control, triggers
-from localcloud.fc.async_queue import AsyncQueue
+from localcloud.fc import archive, control, destinations, triggers
+from localcloud.fc.api_2016 import Api2016
+from localcloud.fc.async_queue import AsyncQueue, AsyncTask
+from localcloud.fc.code_store import CodeStore
 from localcloud.fc.errors import FcError
 from localcloud.fc.fleet import Fleet, Platform
 from localcloud.fc.headers import Invocation
-from localcloud.fc.http_trigger import HttpListener
+from localcloud.fc.http_trigger import ASYNC_LIMIT_BYTES, HttpListener
 from localcloud.fc.instance import Instance
 from localcloud.fc.invoke import Outcome, invoke_event
 from localcloud.fc.model import LATEST, FunctionSpec, Trigger
@@ -30,6 +32,7 @@ from localcloud.fc.operations import operations
 from localcloud.fc.registry import Registry
 from localcloud.fc.request_ids import new_request_id
 from localcloud.fc.signature import Nonces
+from localcloud.fc.timers import Timers
 from localcloud.log import Log
 from localcloud.relay import HEADER_LINE_LIMIT_BYTES, answering_all
 
@@ -52,6 +55,10 @@ class FunctionCompute:
         laptop's own time).
     retry_seconds
         The first pause before an asynchronous invocation is retried.
+    stall_seconds
+        How long a client may send nothing in the middle of a body.
+    code_store
+        Where code that lies in OSS is read; without one it is 501.
     """
 
     def __init__(
@@ -69,10 +76,22 @@ class FunctionCompute:
         freeze: bool = True,
         idle_seconds: float = 3600.0,
         retry_seconds: float = 1.0,
+        stall_seconds: float = 30.0,
+        code_store: CodeStore | None = None,
     ) -> None:
         self._own_guardian = guardian is None
         platform = Platform(
-            root.resolve(), account, clock, faults, guardian or Guardian(), log_dir, log, freeze, idle_seconds
+            root.resolve(),
+            account,
+            clock,
+            faults,
+            guardian or Guardian(),
+            log_dir,
+            log,
+            freeze,
+            idle_seconds,
+            stall_seconds,
+            code_store,
         )
         self._platform = platform
         archive.clear_leftovers(platform.root)
@@ -83,18 +102,42 @@ class FunctionCompute:
         self._loop = asyncio.get_running_loop()
         self.fleet = Fleet(platform, self._reserved)
         self.registry = Registry(account, clock, self.fleet.renew)
+        self.delivered: deque[dict[str, Any]] = deque(maxlen=1000)
         self.queue = AsyncQueue(
             clock.now,
             self._async_settings,
             lambda function: faults.begin("fc.async", function),
             platform.tell,
+            self._deliver,
             retry_seconds=retry_seconds,
         )
+        self.timers = Timers(self.registry.functions, clock.now, self._fire)
 
     def control_app(self) -> web.Application:
-        """The OpenAPI 2023-03-30."""
+        """The OpenAPI 2023-03-30, and below its own path the invoke API 2016-08-15."""
         platform = self._platform
-        return control.make_app(platform.account, self._nonces, operations(self, platform), platform.faults.begin)
+        return control.make_app(
+            platform.account,
+            self._nonces,
+            operations(self, platform),
+            platform.faults.begin,
+            Api2016(self, platform, self._nonces).handle,
+            platform.stall_seconds,
+        )
+
+    def listener(self, function: str, trigger: Trigger, kind: type[HttpListener] = HttpListener) -> HttpListener:
+        """What answers requests of an HTTP trigger."""
+        return kind(
+            function,
+            trigger,
+            self._platform.account,
+            self.registry,
+            self.fleet,
+            self.queue,
+            self._platform.faults.begin,
+            self._nonces,
+            self._platform.stall_seconds,
+        )
 
     def object_created(self, event: dict[str, Any]) -> None:
         """Invoke the functions whose OSS triggers take `event` (native OSS format). Safe to call from any thread."""
@@ -121,10 +164,18 @@ class FunctionCompute:
             raise FcError(404, "TriggerNotFound", f"trigger '{trigger_name}' of function '{function}' is not a timer")
         if not trigger.config["enable"]:
             raise FcError(412, "TriggerDisabled", f"trigger '{trigger_name}' of function '{function}' is not enabled")
-        at = datetime.fromtimestamp(self._platform.clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        event = {"triggerTime": at, "triggerName": trigger_name, "payload": trigger.config["payload"]}
+        return self._fire(function, trigger, self._platform.clock.now())
+
+    def clock_moved(self) -> None:
+        """The services' clock has jumped: timers that became due fire now."""
+        self.timers.tick()
+
+    def _fire(self, function: str, trigger: Trigger, due: float) -> str:
+        at = datetime.fromtimestamp(due, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        event = {"triggerTime": at, "triggerName": trigger.name, "payload": trigger.config["payload"]}
         request_id = new_request_id()
-        self._platform.tell("trigger.fired", function=function, trigger=trigger_name, kind="timer")
+        self._platform.faults.add("fc.timer")
+        self._platform.tell("trigger.fired", function=function, trigger=trigger.name, kind="timer")
         self.submit(function, trigger.qualifier, json.dumps(event, ensure_ascii=False).encode(), request_id)
         return request_id
 
@@ -134,7 +185,40 @@ class FunctionCompute:
         async def run(invocation: Invocation) -> Outcome:
             return await invoke_event(self.fleet, self.registry.resolve(function, qualifier), event, invocation)
 
-        self.queue.submit(function, qualifier, run, request_id, task_id)
+        self.queue.submit(function, qualifier, run, request_id, task_id, event)
+
+    def _deliver(self, task: AsyncTask, condition: str, outcome: Outcome | None) -> None:
+        """Send a finished invocation to its destination, if it has one; `delivered` keeps what was sent and where."""
+        which = "onSuccess" if task.state == "Succeeded" else "onFailure"
+        configured = self._async_settings(task.function, task.qualifier).get("destinationConfig") or {}
+        arn = (configured.get(which) or {}).get("destination")
+        if not arn:
+            return
+        content = destinations.message(
+            now_ms=round(self._platform.clock.now() * 1000),
+            request_id=task.request_id,
+            function_arn=self.registry.arn(task.function),
+            condition=condition,
+            attempts=task.attempts,
+            payload=task.payload,
+            function_error=outcome.error_type if outcome else condition,
+            answer=outcome.body if outcome else b"",
+        )
+        fault = self._platform.faults.begin("fc.destination", task.function)
+        state = "lost" if fault is not None else self._send(arn, content)
+        self.delivered.append({"destination": arn, "state": state, "content": content})
+        self._platform.tell("async.delivered", function=task.function, request_id=task.request_id, state=state)
+
+    def _send(self, arn: str, content: dict[str, Any]) -> str:
+        """`invoked` (a function), `recorded` (another service) or `refused`."""
+        target = destinations.target_of(arn, self._platform.account)
+        if target is None:
+            return "recorded"
+        event = json.dumps(content, ensure_ascii=False).encode()
+        if target.function not in self.registry.functions or len(event) > ASYNC_LIMIT_BYTES:
+            return "refused"
+        self.submit(target.function, target.qualifier or LATEST, event, new_request_id())
+        return "invoked"
 
     def rescale(self, name: str) -> None:
         """Bring minimum instances in line with the scaling configurations and with where the aliases point."""
@@ -153,16 +237,7 @@ class FunctionCompute:
 
     async def listen(self, function: str, trigger: Trigger) -> str:
         """Begin to answer an HTTP trigger; returns its URL, which ends in no slash."""
-        listener = HttpListener(
-            function,
-            trigger,
-            self._platform.account,
-            self.registry,
-            self.fleet,
-            self.queue,
-            self._platform.faults.begin,
-            self._nonces,
-        )
+        listener = self.listener(function, trigger)
         runner = web.AppRunner(
             answering_all(listener.handle),
             access_log=None,
@@ -190,6 +265,7 @@ class FunctionCompute:
         """Stop listening, drop the queue, and stop every instance in good order; nothing is left running."""
         await asyncio.gather(*(runner.cleanup() for runner in self._runners.values()))
         self._runners.clear()
+        await self.timers.close()
         await self.queue.close()
         await self.fleet.close()
         if self._own_guardian:

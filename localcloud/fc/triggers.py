@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from localcloud.fc import cron
 from localcloud.fc.errors import FcError, invalid, not_built
 from localcloud.fc.http_trigger import METHODS
 from localcloud.fc.model import Trigger
@@ -31,7 +32,6 @@ OSS_EVENTS = frozenset(
     + [f"oss:ObjectRemoved:{name}" for name in ("*", "DeleteObject", "DeleteObjects", "AbortMultipartUpload")]
     + ["oss:ObjectModified:UpdateObjectMeta", "oss:ObjectReplication:*"]
 )
-_CRON_FIELDS = 6
 
 
 def parse_config(kind: str, text: str) -> dict[str, Any]:
@@ -93,13 +93,15 @@ def _check_oss(config: dict[str, Any]) -> dict[str, Any]:
 
 def _check_timer(config: dict[str, Any]) -> dict[str, Any]:
     _only(config, {"cronExpression", "enable", "payload"}, "a timer triggerConfig")
-    cron = str(config.get("cronExpression") or "")
-    fields = [field for field in cron.split() if not field.startswith("CRON_TZ=")]
-    if not re.fullmatch(r"@every \d+[smh]", cron) and len(fields) != _CRON_FIELDS:
-        raise invalid("cronExpression is `@every 5m` or six fields, seconds first")
+    expression = str(config.get("cronExpression") or "")
+    try:
+        cron.parse(expression)
+    except ValueError as error:
+        raise invalid(f"cronExpression: {error}") from error
     if not isinstance(config.get("payload", ""), str):
         raise invalid("payload is a string")
-    return {"cronExpression": cron, "enable": bool(config.get("enable", False)), "payload": config.get("payload", "")}
+    enabled, payload = bool(config.get("enable", False)), config.get("payload", "")
+    return {"cronExpression": expression, "enable": enabled, "payload": payload}
 
 
 def check_bucket_arn(arn: str, region: str, account_id: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from localcloud.fc.call import Call
+from localcloud.fc.destinations import target_of
 from localcloud.fc.errors import FcError, invalid, not_built
 from localcloud.fc.model import LATEST
 from localcloud.fc.operations.family import Family, check_range
@@ -27,10 +28,8 @@ class Capacity(Family):
         for when, destination in (given.get("destinationConfig") or {}).items():
             if when not in ("onSuccess", "onFailure"):
                 raise invalid(f"destinationConfig does not have {when}")
-            if destination and not str(destination.get("destination", "")).startswith(
-                ("acs:fc:", "acs:mns:", "acs:eventbridge:")
-            ):
-                raise invalid(f"destinationConfig.{when}.destination is not an ARN of a destination")
+            if destination and destination.get("destination"):
+                target_of(str(destination["destination"]), self._platform.account)
         configs = self._registry.function(call.names[0]).async_configs
         created = configs.get(qualifier, {}).get("createdTime", self._registry.now())
         configs[qualifier] = given | {

@@ -31,17 +31,31 @@ class Family:
         return {"".join(part.capitalize() for part in name.split("_")): getattr(self, name) for name in names}
 
     async def _package(self, kind: str, code: Any, *, required: bool) -> archive.Package | None:
+        if code is not None and not isinstance(code, dict):
+            raise invalid("code is an object")
         if not code:
             if required:
                 raise invalid("code is required")
             return None
+        checksum = code.get("checksum") or ""
         if code.get("ossBucketName") or code.get("ossObjectName"):
-            raise not_built("code from OSS; send zipFile")
+            if self._platform.code_store is None:
+                raise not_built("code from OSS without an object store; send zipFile")
+            place = (str(code.get("ossBucketName") or ""), str(code.get("ossObjectName") or ""))
+            return await self._platform.in_thread(self._from_oss, kind, *place, checksum)
         if not isinstance(code.get("zipFile"), str):
             raise invalid("code.zipFile is required")
-        return await self._platform.in_thread(
-            archive.store, self._platform.root, kind, code["zipFile"], code.get("checksum") or ""
-        )
+        return await self._platform.in_thread(archive.store, self._platform.root, kind, code["zipFile"], checksum)
+
+    def _from_oss(self, kind: str, bucket: str, key: str, checksum: str) -> archive.Package:
+        assert self._platform.code_store is not None
+        try:
+            data = self._platform.code_store.read(bucket, key, archive.PACKAGE_LIMIT_BYTES)
+        except LookupError as error:
+            raise invalid(f"the object '{key}' of the bucket '{bucket}' cannot be read") from error
+        except ValueError as error:
+            raise invalid(f"the package is larger than {archive.PACKAGE_LIMIT_BYTES} bytes") from error
+        return archive.store_bytes(self._platform.root, kind, data, checksum)
 
 
 def page_of(call: Call, names: Iterable[str]) -> tuple[list[str], dict[str, str]]:

@@ -173,7 +173,7 @@ async def test_scaling_policies_that_would_not_be_followed_are_501(lab: Any) -> 
 
 async def test_operations_that_are_not_built_are_501_and_paths_that_do_not_exist_400(lab: Any) -> None:
     assert await lab.refusal("list_custom_domains", lab.models.ListCustomDomainsRequest()) == (501, "NotImplemented")
-    async with lab.http.get(f"http://{lab.endpoint}/2016-08-15/services") as answer:
+    async with lab.http.get(f"http://{lab.endpoint}/2099-01-01/services") as answer:
         assert (answer.status, (await answer.json())["code"]) == (400, "MissingRequiredHeader")
 
 

@@ -122,11 +122,11 @@ async def test_retries_follow_the_configuration_and_the_failure_goes_to_its_dest
     config = lab.models.DestinationConfig(on_failure=destination)
     await put_async_config(lab, max_async_retry_attempts=0, destination_config=config)
     await lab.invoke({"do": "fail"}, asynchronous=True)
-    await lab.eventually(lambda: lab.fc.queue.destinations)
+    await lab.eventually(lambda: lab.fc.delivered)
     assert len(lab.noted()) == 1
-    record = lab.fc.queue.destinations[0]
+    record = lab.fc.delivered[0]
     assert record["destination"].endswith("/queues/dead/messages")
-    assert record["requestContext"]["condition"] == "UnhandledInvocationError"
+    assert record["content"]["requestContext"]["condition"] == "UnhandledInvocationError"
 
 
 async def test_an_event_older_than_its_age_is_not_tried_again(lab: Any) -> None:

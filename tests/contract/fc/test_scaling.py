@@ -55,7 +55,7 @@ async def test_an_idle_instance_is_reclaimed(lab: Any) -> None:
     url = await lab.create()
     pid = (await lab.get(url + "/state"))["pid"]
     await lab.eventually(lambda: not alive(pid))
-    assert lab.fc.instances() == []
+    await lab.eventually(lambda: lab.fc.instances() == [])
     assert await lab.get(url)
 
 

@@ -11,7 +11,7 @@ import asyncio
 import inspect
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ CONTROL = "x-fc-control-path"
 ABORT = "isikit.abort"
 """Name in the scope's `state` of what drops the connection at once."""
 RESERVED_PATHS = frozenset({"/invoke", "/initialize", "/pre-stop"})
+PART_BYTES = 64 * 1024
 EVENT_LIMIT_BYTES = 32 * 1024 * 1024  # the platform's own limit for a synchronous call
 ANSWER_MARGIN_SECONDS = 0.5
 """What is left of the platform's time when ours is over: to say so before the instance is killed."""
@@ -120,9 +121,12 @@ class Host:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-            elif not message.get("more_body", False):
-                frame.end(failed=status == 500)
-            await send(message)
+                await send(message)
+                return
+            for part in _parts(message):
+                if not part["more_body"]:
+                    frame.end(failed=status == 500)
+                await send(part)
 
         try:
             # One caller who does not read must not cost the others their instance: the platform ends all of it.
@@ -189,6 +193,16 @@ class _Frame:
             self._open = False
             error = ", Error: Unhandled function error" if failed else ""
             logs.write(f"FC {self._phase} End RequestId: {context.current().request_id}{error}")
+
+
+def _parts(message: Message) -> Iterator[Message]:
+    """A body in parts that the server's flow control sees: one whole would lie in its buffer until somebody reads it."""
+    body, more = message.get("body", b""), message.get("more_body", False)
+    for start in range(0, len(body), PART_BYTES):
+        is_last = start + PART_BYTES >= len(body)
+        yield {**message, "body": body[start : start + PART_BYTES], "more_body": more or not is_last}
+    if not body:
+        yield {**message, "body": b"", "more_body": more}
 
 
 def _apart(scope: Scope) -> tuple[dict[str, str], Scope]:

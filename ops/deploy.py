@@ -6,9 +6,11 @@ The same artefacts and the same `s.yaml` as for a real account; only addresses a
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ops import build, manifest, provision
@@ -16,6 +18,7 @@ from ops.endpoints import Endpoints
 from ops.functions import Functions
 
 STAGE = "local"
+LAYERS = ("base", "audio")
 BUCKETS = {kind: f"speech-{kind}-{STAGE}" for kind in ("prompts", "recordings", "state")}
 
 
@@ -28,21 +31,29 @@ def deploy(endpoints: Endpoints, say: Callable[[str], None]) -> dict[str, object
     tenant = provision.tenant(endpoints, BUCKETS["state"])
     functions = Functions(endpoints)
     say("publishing layers")
-    versions = {
-        name: functions.publish_layer(f"speech-{name}-{STAGE}", artefacts[name].path, "custom.debian12")
-        for name in ("base", "audio")
-    }
+    with ThreadPoolExecutor() as pool:
+        publish = functools.partial(_publish, functions, artefacts)
+        versions = dict(zip(LAYERS, pool.map(publish, LAYERS), strict=True))
     resolved = manifest.load(
         build.ROOT / "s.yaml", env=_environment(endpoints, versions), account_id=endpoints.account_id
     )
-    for resource in resolved.resources.values():
-        say(f"deploying {resource.name}")
-        functions.deploy(resource.props, artefacts["code"].path)
+    say("deploying " + ", ".join(resolved.resources))
+    with ThreadPoolExecutor() as pool:
+        deploying = [
+            pool.submit(functions.deploy, resource.props, artefacts["code"].path)
+            for resource in resolved.resources.values()
+        ]
+        for each in deploying:
+            each.result()
     return {
         "tenant": {"id": tenant.id, "api_key": tenant.api_key},
         "buckets": BUCKETS,
         "functions": {name: resource.props["functionName"] for name, resource in resolved.resources.items()},
     }
+
+
+def _publish(functions: Functions, artefacts: dict[str, build.Artefact], name: str) -> int:
+    return functions.publish_layer(f"speech-{name}-{STAGE}", artefacts[name].path, "custom.debian12")
 
 
 def _environment(endpoints: Endpoints, versions: dict[str, int]) -> dict[str, str]:

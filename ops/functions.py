@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import oss2
 from alibabacloud_fc20230330 import models
 from alibabacloud_fc20230330.client import Client
 from alibabacloud_tea_openapi import models as open_api
@@ -20,7 +21,15 @@ from alibabacloud_tea_openapi import models as open_api
 from ops.endpoints import Endpoints
 
 ALIAS = "live"
-_NOT_FUNCTION = ("triggers", "asyncInvokeConfig", "concurrencyConfig", "scalingConfig", "region", "code")
+_APART = {"triggers", "asyncInvokeConfig", "region", "code"}
+_NOT_YET = {"concurrencyConfig", "scalingConfig", "provisionConfig", "customDomain", "vpcBinding"}
+
+
+def _crc64(path: Path) -> str:
+    """The checksum that Function Compute keeps of a package: CRC-64/XZ, decimal."""
+    checksum = oss2.utils.Crc64()
+    checksum.update(path.read_bytes())
+    return str(checksum.crc)
 
 
 class Functions:
@@ -41,7 +50,10 @@ class Functions:
         )
 
     def publish_layer(self, name: str, archive: Path, runtime: str) -> int:
-        """Publish a layer version and return its number."""
+        """Publish a layer and return its version's number; the newest version is taken when it has the same bytes."""
+        newest = self._client.list_layer_versions(name, models.ListLayerVersionsRequest(limit=1)).body.layers
+        if newest and newest[0].code_checksum == _crc64(archive):
+            return int(newest[0].version)
         code = models.InputCodeLocation(zip_file=base64.b64encode(archive.read_bytes()).decode())
         body = models.CreateLayerVersionInput(code=code, compatible_runtime=[runtime])
         answer = self._client.create_layer_version(name, models.CreateLayerVersionRequest(body=body))
@@ -50,7 +62,11 @@ class Functions:
     def deploy(self, props: dict[str, Any], archive: Path) -> None:
         """Create or update one function from its resolved props, and move `live` to the new version."""
         name = props["functionName"]
-        settings = {key: value for key, value in props.items() if key not in _NOT_FUNCTION}
+        if left_out := _NOT_YET & set(props):
+            raise ValueError(
+                f"{name}: {', '.join(sorted(left_out))} would be dropped in silence: not deployed from here yet"
+            )
+        settings = {key: value for key, value in props.items() if key not in _APART}
         settings["code"] = {"zipFile": base64.b64encode(archive.read_bytes()).decode()}
         if self._exists(lambda: self._client.get_function(name, models.GetFunctionRequest())):
             update = models.UpdateFunctionInput().from_map({k: v for k, v in settings.items() if k != "functionName"})

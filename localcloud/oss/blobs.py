@@ -1,4 +1,4 @@
-"""The files under a store: written beside, fsynced, renamed into place, never changed below their committed size."""
+"""The files under a store: written beside, renamed into place, never changed below their committed size."""
 
 from __future__ import annotations
 
@@ -39,10 +39,8 @@ class Spool:
         self.checksums.update(data)
 
     def seal(self) -> None:
-        """Make the bytes durable; nothing can be written afterwards."""
+        """Give the bytes to the kernel; nothing can be written afterwards. They outlive a kill -9, not a power cut."""
         if self._file is not None:
-            self._file.flush()
-            os.fsync(self._file.fileno())
             self._file.close()
             self._file = None
 
@@ -79,7 +77,6 @@ class Blobs:
         spool.seal()
         blob = secrets.token_hex(16)
         spool.path.rename(self.path(blob))
-        self._sync_folder(blob)
         return blob
 
     def link(self, source: str) -> str:
@@ -87,7 +84,6 @@ class Blobs:
         blob = secrets.token_hex(16)
         os.utime(self.path(source))  # or a sweep would take the new name, not committed yet, for an old orphan
         self.path(blob).hardlink_to(self.path(source))
-        self._sync_folder(blob)
         return blob
 
     def append(self, blob: str, offset: int, spool: Spool) -> None:
@@ -102,8 +98,6 @@ class Blobs:
             while chunk := source.read(COPY_CHUNK_BYTES):
                 target.write(chunk)
             target.truncate()
-            target.flush()
-            os.fsync(target.fileno())
 
     def remove(self, blob: str) -> None:
         """Remove a blob that no index row names any more; readers that hold it open are not disturbed."""
@@ -116,10 +110,3 @@ class Blobs:
                 with contextlib.suppress(FileNotFoundError):  # another process sweeps too
                     if path.name not in named and path.stat().st_mtime < older_than:
                         path.unlink()
-
-    def _sync_folder(self, blob: str) -> None:
-        folder = os.open(self.path(blob).parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

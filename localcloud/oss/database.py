@@ -54,7 +54,7 @@ _ADDED = {
 class Database:
     """One SQLite file. Every method blocks; connections are per thread.
 
-    `synchronous=FULL`: what was acknowledged is on disk, not only in the kernel.
+    `synchronous=NORMAL` with a write-ahead log: what was acknowledged outlives a kill -9, not a power cut.
     """
 
     def __init__(self, path: Path) -> None:
@@ -83,7 +83,7 @@ class Database:
             connection = sqlite3.connect(
                 self._path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
             )
-            connection.execute("pragma synchronous=full")
+            connection.execute("pragma synchronous=normal")
             self._local.connection = connection
             with self._guard:
                 self._connections.append(connection)

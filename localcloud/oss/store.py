@@ -30,9 +30,9 @@ Check = Callable[[StoredObject], None]
 class FileStore(BucketStore):
     """Buckets and objects under `root`.
 
-    Every method blocks (disk, locks) and belongs in a thread. A write that returned survives a kill -9: bytes are
-    fsynced before the index row that names them is committed. A reader sees a whole object or none: it reads the row,
-    opens its blob, and reads only the committed size.
+    Every method blocks (disk, locks) and belongs in a thread. A write that returned survives a kill -9 (not a power
+    cut): its bytes are with the kernel before the index row that names them is committed. A reader sees a whole object
+    or none: it reads the row, opens its blob, and reads only the committed size.
     """
 
     def __init__(self, root: Path, clock: Clock, *, max_object_bytes: int = MAX_OBJECT_BYTES) -> None:

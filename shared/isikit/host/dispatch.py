@@ -196,7 +196,7 @@ class _Frame:
 
 
 def _parts(message: Message) -> Iterator[Message]:
-    """A body in parts that the server's flow control sees: one whole would lie in its buffer until somebody reads it."""
+    """A body in parts that the server's flow control sees: one whole would lie in its buffer, read by nobody."""
     body, more = message.get("body", b""), message.get("more_body", False)
     for start in range(0, len(body), PART_BYTES):
         is_last = start + PART_BYTES >= len(body)

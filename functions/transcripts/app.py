@@ -103,6 +103,11 @@ def initialize() -> None:
         logs.failure("host.initialize_failed", error, level="warning")
 
 
+def _told(jobs: list[dict[str, Any]]) -> Response:
+    # They hold the tenant's file names, and change.
+    return json_response({"jobs": jobs}, headers={"Cache-Control": "no-store"})
+
+
 def application(process: Callable[[], Transcripts]) -> ASGIApp:
     """The HTTP side, over what `process` returns when the first request comes."""
 
@@ -111,14 +116,14 @@ def application(process: Callable[[], Transcripts]) -> ASGIApp:
 
     async def job(request: Request) -> Response:
         tenant = await tenant_of(request)
-        return json_response({"jobs": await by_id(request.path_params["id"], tenant.id, process())})
+        return _told(await by_id(request.path_params["id"], tenant.id, process()))
 
     async def jobs(request: Request) -> Response:
         tenant = await tenant_of(request)
         asked = look_up(request.query_params)
         if asked.call_id is not None:
-            return json_response({"jobs": await by_call(asked.call_id, tenant.id, process())})
-        return json_response({"jobs": await by_place(asked.bucket, asked.key, tenant.id, process())})
+            return _told(await by_call(asked.call_id, tenant.id, process()))
+        return _told(await by_place(asked.bucket, asked.key, tenant.id, process()))
 
     async def openapi(_: Request) -> Response:
         return json_response(DOCUMENT)

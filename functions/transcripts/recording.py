@@ -87,6 +87,7 @@ async def deliver(created: Created, process: Transcripts, owner: str, deadline: 
         if job is None:
             await _receive(delivery)
         else:
+            context.update(call_id=context.call_id_of(job.call_id))
             match decide(job, journal.now):
                 case Claimed() as claimed:
                     if await _somebody_works(delivery, claimed):
@@ -106,6 +107,7 @@ async def deliver(created: Created, process: Transcripts, owner: str, deadline: 
 async def _receive(delivery: Delivery) -> None:
     created, journal = delivery.created, delivery.journal
     traced = await source.trace(created, delivery.process.recordings)
+    context.update(call_id=context.call_id_of(traced.call_id))
     if await journal.receive(created, traced):
         logs.event("job.received", job_id=journal.id, bucket_kind="recordings", bytes=created.size)
 

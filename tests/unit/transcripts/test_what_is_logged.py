@@ -41,6 +41,13 @@ async def test_a_finished_job_is_one_line_with_what_it_cost(capsys: pytest.Captu
     assert {name: finished[0].get(name) for name in wanted} == wanted
 
 
+async def test_every_line_of_a_recording_carries_its_call(capsys: pytest.CaptureFixture[str]) -> None:
+    scene = Scene()
+    await scene.deliver(scene.upload(KEY, CALL, {"call-id": "c-1"}))
+    told = {line["event"]: line.get("call_id") for line in lines(capsys.readouterr().out)}
+    assert (told["job.received"], told["job.finished"]) == ("c-1", "c-1")
+
+
 async def test_a_job_that_did_not_succeed_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     scene = Scene()
     await scene.deliver(scene.upload(KEY, b""))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from aiohttp import web
@@ -13,42 +13,64 @@ from localcloud.faults import Faults
 from localcloud.fc import FunctionCompute
 from localcloud.fc.errors import FcError
 
+_FAULT_DEFAULTS = (("operation", ""), ("action", "error"), ("when", "before"))
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(faults: Faults, clock: Clock, fc: FunctionCompute) -> web.Application:
-    """`GET /counters`, `POST|DELETE /faults`, `POST /clock`, `GET /instances`, `POST /timers`, `GET /async`.
+    """The door's application.
 
-    Errors are `{"error": text}` with 400 for a wrong request and 404 for what is not there.
+    `GET /counters`, `POST|DELETE /faults`, `POST /clock`, `GET /instances`, `GET /async`, `POST /timers`,
+    `POST /migrated`. Errors are `{"error": text}` with 400 for a wrong request and 404 for what is not there.
     """
+    door = _Door(faults, clock, fc)
+    app = web.Application(middlewares=[_errors])
+    app.router.add_get("/counters", door.counters)
+    app.router.add_post("/faults", door.arm)
+    app.router.add_delete("/faults", door.disarm)
+    app.router.add_post("/clock", door.move_clock)
+    app.router.add_get("/instances", door.instances)
+    app.router.add_post("/timers", door.fire_timer)
+    app.router.add_post("/migrated", door.migrate)
+    app.router.add_get("/async", door.queue)
+    return app
 
-    async def counters(_: web.Request) -> web.Response:
-        return web.json_response(dict(sorted(faults.counters().items())))
 
-    async def arm(request: web.Request) -> web.Response:
+@dataclass(frozen=True, slots=True)
+class _Door:
+    _faults: Faults
+    _clock: Clock
+    _fc: FunctionCompute
+
+    async def counters(self, _: web.Request) -> web.Response:
+        return web.json_response(dict(sorted(self._faults.counters().items())))
+
+    async def arm(self, request: web.Request) -> web.Response:
         settings = await _object(request)
         try:
-            fault = faults.arm(**settings)
+            asked = [str(settings.get(name, default)) for name, default in _FAULT_DEFAULTS]
+            self._fc.check_fault(*asked)
+            fault = self._faults.arm(**settings)
         except (TypeError, ValueError) as error:
             raise _wrong(str(error)) from error
         return web.json_response({name: value for name, value in asdict(fault).items() if name != "chance"}, status=201)
 
-    async def disarm(_: web.Request) -> web.Response:
-        faults.disarm()
+    async def disarm(self, _: web.Request) -> web.Response:
+        self._faults.disarm()
         return web.Response(status=204)
 
-    async def move_clock(request: web.Request) -> web.Response:
+    async def move_clock(self, request: web.Request) -> web.Response:
         seconds = (await _object(request)).get("advance_seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
             raise _wrong("advance_seconds is a number")
         try:
-            clock.move(seconds)
-            fc.clock_moved()
+            self._clock.move(seconds)
+            self._fc.clock_moved()
         except ValueError as error:
             raise _wrong(str(error)) from error
-        return web.json_response({"now": clock.now()})
+        return web.json_response({"now": self._clock.now()})
 
-    async def instances(_: web.Request) -> web.Response:
+    async def instances(self, _: web.Request) -> web.Response:
         return web.json_response(
             [
                 {
@@ -60,19 +82,27 @@ def make_app(faults: Faults, clock: Clock, fc: FunctionCompute) -> web.Applicati
                     "frozen": instance.frozen,
                     "in_flight": instance.in_flight,
                 }
-                for instance in fc.instances()
+                for instance in self._fc.instances()
             ]
         )
 
-    async def fire_timer(request: web.Request) -> web.Response:
+    async def fire_timer(self, request: web.Request) -> web.Response:
         given = await _object(request)
         try:
-            request_id = fc.fire_timer(str(given.get("function", "")), str(given.get("trigger", "")))
+            request_id = self._fc.fire_timer(str(given.get("function", "")), str(given.get("trigger", "")))
         except FcError as error:
             return web.json_response({"error": error.message}, status=error.status)
         return web.json_response({"request_id": request_id}, status=202)
 
-    async def queue(_: web.Request) -> web.Response:
+    async def migrate(self, request: web.Request) -> web.Response:
+        given = await _object(request)
+        try:
+            shown = self._fc.registry.migrate(str(given.get("function", "")), str(given.get("service", "")))
+        except FcError as error:
+            return web.json_response({"error": error.message}, status=error.status)
+        return web.json_response({"function": shown.name}, status=201)
+
+    async def queue(self, _: web.Request) -> web.Response:
         finished = [
             {
                 "function": task.function,
@@ -80,20 +110,10 @@ def make_app(faults: Faults, clock: Clock, fc: FunctionCompute) -> web.Applicati
                 "state": task.state,
                 "attempts": task.attempts,
             }
-            for task in fc.queue.finished
+            for task in self._fc.queue.finished
         ]
-        answer = {"waiting": fc.queue.depth(), "finished": finished, "destinations": list(fc.delivered)}
+        answer = {"waiting": self._fc.queue.depth(), "finished": finished, "destinations": list(self._fc.delivered)}
         return web.json_response(answer)
-
-    app = web.Application(middlewares=[_errors])
-    app.router.add_get("/counters", counters)
-    app.router.add_post("/faults", arm)
-    app.router.add_delete("/faults", disarm)
-    app.router.add_post("/clock", move_clock)
-    app.router.add_get("/instances", instances)
-    app.router.add_post("/timers", fire_timer)
-    app.router.add_get("/async", queue)
-    return app
 
 
 def _wrong(text: str) -> web.HTTPBadRequest:

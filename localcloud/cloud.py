@@ -14,6 +14,7 @@ from localcloud import admin, gateway, nls, oss, pop, sls
 from localcloud.account import Account
 from localcloud.children import Guardian
 from localcloud.clock import Clock
+from localcloud.code_in_oss import CodeInOss
 from localcloud.engines import Engine, make
 from localcloud.faults import Faults
 from localcloud.fc import FunctionCompute
@@ -122,6 +123,7 @@ class Cloud:
         engine: Engine = make(self._engine_name)
         self._started.push_async_callback(engine.close)
         self._started.callback(self.guardian.close)
+        store = await asyncio.to_thread(oss.FileStore, self.workspace.out / "oss", self.clock)
         fc = self.fc = FunctionCompute(
             self.workspace.out / "fc",
             self.account,
@@ -133,8 +135,8 @@ class Cloud:
             log=log,
             freeze=self._freeze,
             idle_seconds=self._idle_seconds,
+            code_store=CodeInOss(store, f"fc-temp-code-{self.account.account_id}"),
         )
-        store = await asyncio.to_thread(oss.FileStore, self.workspace.out / "oss", self.clock)
         endpoints = self._endpoints()
         routes = {name: f"http://{HOST}:{port}" for name, port in endpoints.function_ports.items()}
         # Stopped in the reverse order: first the doors, then the functions, then what functions call while they stop.

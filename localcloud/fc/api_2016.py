@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from localcloud.fc.service import FunctionCompute
 
 PREFIX = "/2016-08-15/"
-_INVOCATIONS = re.compile(r"/2016-08-15/services/([^/]+)/functions/([^/]+)/invocations")
+_INVOCATIONS = re.compile(r"/2016-08-15/services/([^/]*)/functions/([^/]+)/invocations")
 _PROXY = re.compile(r"(/2016-08-15/proxy/([^/]+)/([^/]+))(/.*)?")
 _TEMP_BUCKET = "/2016-08-15/tempBucketToken"
 _BUILT_ELSEWHERE = re.compile(r"/2016-08-15/(services|custom-domains|layers|tag|tags|reserved-capacities)(/.*)?")
@@ -69,7 +69,7 @@ class Api2016:
         if invoked is not None and request.method == "POST":
             return await self._invoke(request, request_id, unquote(invoked.group(1)), unquote(invoked.group(2)), body)
         if path == _TEMP_BUCKET and request.method == "GET":
-            return self._temp_bucket_token(request_id)
+            return await self._temp_bucket_token(request_id)
         if _BUILT_ELSEWHERE.fullmatch(path):
             raise not_built(f"{request.method} {path} of the API 2016-08-15; deploy through 2023-03-30")
         raise FcError(404, "PathNotSupported", f"'{path}' against '{request.method}' is not supported")
@@ -133,7 +133,7 @@ class Api2016:
                 return await listener.handle_at(request, base_path)
         raise FcError(404, "TriggerNotFound", f"function '{name}' has no HTTP trigger for {qualifier}")
 
-    def _temp_bucket_token(self, request_id: str) -> web.Response:
+    async def _temp_bucket_token(self, request_id: str) -> web.Response:
         place = self._platform.code_store
         if place is None:
             raise not_built("tempBucketToken without an object store")
@@ -146,7 +146,7 @@ class Api2016:
                 "Expiration": self._service.registry.at(session.expires_at or 0.0),
             },
             "ossRegion": self._platform.account.region,
-            "ossBucket": place.temporary_bucket(),
+            "ossBucket": await self._platform.in_thread(place.temporary_bucket),
             "objectName": request_id,
         }
         return web.json_response(answer, headers={"x-fc-request-id": request_id})

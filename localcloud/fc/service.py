@@ -17,7 +17,7 @@ from localcloud.account import Account
 from localcloud.children import Guardian
 from localcloud.clock import Clock
 from localcloud.faults import Faults
-from localcloud.fc import archive, control, destinations, triggers
+from localcloud.fc import archive, control, destinations, triggers, trouble
 from localcloud.fc.api_2016 import Api2016
 from localcloud.fc.async_queue import AsyncQueue, AsyncTask
 from localcloud.fc.code_store import CodeStore
@@ -169,6 +169,11 @@ class FunctionCompute:
     def clock_moved(self) -> None:
         """The services' clock has jumped: timers that became due fire now."""
         self.timers.tick()
+
+    @staticmethod
+    def check_fault(operation: str, action: str, when: str) -> None:
+        """Refuse (`ValueError`) a fault of Function Compute that could not strike."""
+        trouble.check(operation, action, when, frozenset(route.operation for route in control.ROUTES))
 
     def _fire(self, function: str, trigger: Trigger, due: float) -> str:
         at = datetime.fromtimestamp(due, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -7,6 +7,13 @@ from isikit.errors.tree import IsiError
 _TYPE_PREFIX = "urn:speech-functions:problem:"
 
 
+def retry_after(error: IsiError) -> int | None:
+    """Seconds after which trying again makes sense. Every 503 that may be tried again says so, if only "soon"."""
+    if error.retry_after is None and error.retryable and error.status == 503:
+        return 1
+    return error.retry_after
+
+
 def problem(error: IsiError, request_id: str) -> dict[str, object]:
     """The problem document of an error (RFC 9457).
 
@@ -30,8 +37,8 @@ def problem(error: IsiError, request_id: str) -> dict[str, object]:
         "detail": f"{error.detail} {error.advice}".strip(),
         "request_id": request_id,
     }
-    if error.retry_after is not None:
-        document["retry_after"] = error.retry_after
+    if (seconds := retry_after(error)) is not None:
+        document["retry_after"] = seconds
     if error.errors:
         document["errors"] = [mistake.as_dict() for mistake in error.errors]
     return document

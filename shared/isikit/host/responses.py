@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from isikit.errors.problem import problem
+from isikit.errors.problem import problem, retry_after
 from isikit.errors.tree import IdentityError, IsiError
 from isikit.host import context
 
@@ -33,8 +33,8 @@ def problem_response(error: IsiError, headers: Mapping[str, str] | None = None) 
         msgspec.json.encode(problem(error, request.request_id if request else "")), error.status, headers, PROBLEM
     )
     answer.headers["Cache-Control"] = NEVER_STORE
-    if error.retry_after is not None:
-        answer.headers["Retry-After"] = str(error.retry_after)
+    if (seconds := retry_after(error)) is not None:
+        answer.headers["Retry-After"] = str(seconds)
     if isinstance(error, IdentityError) and error.status == 401:
         answer.headers["WWW-Authenticate"] = 'ApiKey realm="speech"'
     return answer

@@ -15,6 +15,8 @@ from isikit.errors import (
     Overloaded,
     Refused,
     RequestError,
+    SpeechError,
+    SpeechUnavailable,
     problem,
 )
 
@@ -81,3 +83,9 @@ def test_detail_holds_what_happened_and_what_to_do() -> None:
 def test_overrides_stay_with_the_instance() -> None:
     Forbidden(code="identity.no_lease", retry_after=3)
     assert (Forbidden.code, Forbidden.retry_after) == ("identity.forbidden", None)
+
+
+def test_every_503_that_may_be_tried_again_says_when() -> None:
+    assert problem(DeadlineExceeded(), "1-x")["retry_after"] == 1
+    assert problem(SpeechError(code="nls.connection_lost"), "1-x").get("retry_after") is None
+    assert problem(SpeechUnavailable(), "1-x")["retry_after"] >= 1  # type: ignore[operator]

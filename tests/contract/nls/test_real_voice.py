@@ -1,4 +1,4 @@
-"""A real voice against the proof: every sentence passes at every rate, half of one does not."""
+"""A real voice against the proof: every sentence passes at every rate, two fifths of one do not."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ async def engine() -> AsyncIterator[Engine]:
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("speech_rate", [-300, 0, 300])
-async def test_a_real_voice_passes_and_half_of_it_does_not(engine: Engine, speech_rate: int) -> None:
+async def test_a_real_voice_passes_and_two_fifths_of_it_do_not(engine: Engine, speech_rate: int) -> None:
     for text in SENTENCES:
         spoken = await engine.speak(text, voice="abby", rate_hz=8000, volume=50, speech_rate=speech_rate, pitch_rate=0)
         one = Utterance(text, False, "abby", 8000, 50, speech_rate, 0, "appkey")
         prove(one, Pcm(spoken, 8000))
         if len(text) > 45:
             with pytest.raises(SpeechError):
-                prove(one, Pcm(spoken[: len(spoken) // 4 * 2], 8000))
+                # Not half: this voice draws its durations at random, and half of a slow reading is within the bounds.
+                prove(one, Pcm(spoken[: len(spoken) // 5 * 2], 8000))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 import hashlib
 import io
@@ -51,7 +50,7 @@ def store(root: Path, kind: str, zip_base64: str, expected_checksum: str = "") -
     """
     try:
         data = base64.b64decode(zip_base64, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise invalid("zipFile is not base64") from error
     return store_bytes(root, kind, data, expected_checksum)
 

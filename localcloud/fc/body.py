@@ -20,7 +20,7 @@ class Body:
 
     def __init__(self, data: bytes | AsyncIterator[bytes] | None) -> None:
         self.data = data
-        self.too_large = False
+        self.refusal: FcError | None = None
 
     @property
     def buffered(self) -> bool:
@@ -29,7 +29,7 @@ class Body:
 
     @classmethod
     async def of(cls, request: web.Request, limit: int, stall_seconds: float) -> Body:
-        """The body of `request`; beyond `limit` bytes the stream raises `FcError` and `too_large` is set.
+        """The body of `request`; beyond `limit` bytes the stream raises `FcError`, kept in `refusal`.
 
         A client that sends nothing for `stall_seconds` in mid-body is told 408 and let go.
         """
@@ -61,12 +61,15 @@ class Body:
 
     async def _stream(self, request: web.Request, limit: int, stall_seconds: float) -> AsyncIterator[bytes]:
         size = 0
-        async for chunk in pieces(request, stall_seconds):
-            size += len(chunk)
-            if size > limit:
-                self.too_large = True
-                raise invalid(f"the request body is larger than {limit} bytes")
-            yield chunk
+        try:
+            async for chunk in pieces(request, stall_seconds):
+                size += len(chunk)
+                if size > limit:
+                    raise invalid(f"the request body is larger than {limit} bytes")
+                yield chunk
+        except FcError as error:
+            self.refusal = error  # the connection to the instance breaks off with an error of its own
+            raise
 
 
 async def pieces(request: web.Request, stall_seconds: float) -> AsyncIterator[bytes]:

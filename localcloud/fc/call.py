@@ -28,7 +28,7 @@ class Call:
         """The body as a JSON object; fields that are null are left out."""
         try:
             given = json.loads(self.body or b"{}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise invalid("the request body is not JSON") from error
         if not isinstance(given, dict):
             raise invalid("the request body is not a JSON object")

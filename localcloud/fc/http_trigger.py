@@ -199,9 +199,9 @@ class HttpListener:
                     raise asyncio.CancelledError from error  # the client is gone: nobody to answer
                 await instance.see_whether_it_died()
                 attempt.status, attempt.error_type = 502, UNHANDLED
-                if body.too_large:
-                    attempt.status, attempt.error_type = 400, ""
-                    raise invalid(f"the request body is larger than {SYNC_LIMIT_BYTES} bytes") from error
+                if body.refusal is not None:
+                    attempt.status, attempt.error_type = body.refusal.status, ""
+                    raise body.refusal from error
                 raise FcError(502, UNHANDLED, failure(instance, attempt.started_at)["errorMessage"]) from error
             except asyncio.CancelledError:
                 # The client went away (499). Only an instance that serves one request without a health check restarts.

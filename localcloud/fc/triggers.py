@@ -44,7 +44,7 @@ def parse_config(kind: str, text: str) -> dict[str, Any]:
     """
     try:
         config = json.loads(text or "{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise invalid("triggerConfig is not JSON") from error
     if not isinstance(config, dict):
         raise invalid("triggerConfig is not a JSON object")

@@ -1,4 +1,4 @@
-"""The control plane's state and its rules across resources. In memory: a laptop's cloud is deployed at each start."""
+"""The control plane's state and its rules across resources. In memory but for layers: functions are deployed anew."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import re
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from localcloud.account import Account
 from localcloud.clock import Clock
+from localcloud.fc import layer_shelf
 from localcloud.fc import triggers as trigger_rules
 from localcloud.fc.archive import Package
 from localcloud.fc.errors import FcError, function_not_found, invalid
@@ -38,14 +40,16 @@ class Registry:
 
     Parameters
     ----------
+    root
+        Where layer versions are kept over a restart.
     changed
         Called with the new spec when a function's LATEST changes, so that old instances are retired.
     """
 
-    def __init__(self, account: Account, clock: Clock, changed: Callable[[FunctionSpec], None]) -> None:
+    def __init__(self, root: Path, account: Account, clock: Clock, changed: Callable[[FunctionSpec], None]) -> None:
         self.functions: dict[str, Function] = {}
-        self.layers: dict[str, dict[int, LayerVersion]] = {}
-        self._layer_numbers: dict[str, int] = {}
+        self._root = root
+        self._layer_numbers, self.layers = layer_shelf.load(root)
         self._account = account
         self._clock = clock
         self._changed = changed
@@ -267,7 +271,14 @@ class Registry:
         versions[number] = LayerVersion(
             name, number, arn, package, given.get("description") or "", runtimes, given.get("license") or "", self.now()
         )
+        layer_shelf.keep(self._root, self._layer_numbers, self.layers)
         return versions[number]
+
+    def delete_layer_version(self, name: str, number: str) -> None:
+        """DeleteLayerVersion; functions that have it go on with it."""
+        layer = self.layer_version(name, number)
+        del self.layers[layer.name][layer.version]
+        layer_shelf.keep(self._root, self._layer_numbers, self.layers)
 
     def layer_version(self, name: str, number: str) -> LayerVersion:
         """The layer version; 404 when there is none."""

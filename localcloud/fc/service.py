@@ -101,7 +101,7 @@ class FunctionCompute:
         self._runners: dict[str, web.AppRunner] = {}
         self._loop = asyncio.get_running_loop()
         self.fleet = Fleet(platform, self._reserved)
-        self.registry = Registry(account, clock, self.fleet.renew)
+        self.registry = Registry(platform.root, account, clock, self.fleet.renew)
         self.delivered: deque[dict[str, Any]] = deque(maxlen=1000)
         self.queue = AsyncQueue(
             clock.now,

@@ -50,8 +50,7 @@ class Layers(Family):
         return {"layers": [_layer(newest[name]) for name in page]} | token
 
     async def delete_layer_version(self, call: Call) -> None:
-        layer = self._registry.layer_version(*call.names)
-        del self._registry.layers[layer.name][layer.version]
+        self._registry.delete_layer_version(*call.names)
 
 
 def _layer(layer: LayerVersion) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any, Final
 
 from isikit import logs
@@ -17,6 +16,7 @@ from isikit.config import Settings
 from isikit.errors import ConfigError, Forbidden, IsiError
 from isikit.host.context import Deadline
 from isikit.nls.token import TokenSource
+from isikit.stamps import rfc3339
 from isikit.tenants import Tenant, Tenants
 
 from functions.leases.request import Wish, parse
@@ -113,9 +113,9 @@ class Leases:
         )
         return Lease(
             token=token.id,
-            expires_at=_moment(token.expires_at),
+            expires_at=rfc3339(token.expires_at),
             expires_in=expires_in,
-            refresh_at=_moment(now + refresh_in),
+            refresh_at=rfc3339(now + refresh_in),
             refresh_in=refresh_in,
             appkey=wish.appkey.appkey,
             start_params=_start_params(wish, tenant),
@@ -143,7 +143,3 @@ def _start_params(wish: Wish, tenant: Tenant) -> dict[str, Any]:
     if wish.use == "tts" and wish.appkey.locale in tenant.default_voice:
         params["voice"] = tenant.default_voice[wish.appkey.locale]
     return params
-
-
-def _moment(epoch: float) -> str:
-    return datetime.fromtimestamp(int(epoch), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

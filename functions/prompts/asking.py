@@ -11,6 +11,7 @@ from isikit import logs
 from isikit.errors import FieldError, Overloaded, RequestError
 from isikit.host import context
 from isikit.nls import synthesis as nls
+from isikit.stamps import rfc3339
 from isikit.tenants import Tenant
 
 from functions.prompts import ids
@@ -21,7 +22,7 @@ from functions.prompts.prompt import FREE, Cost, Place
 from functions.prompts.recipe import expires_at
 from functions.prompts.request import Wish
 from functions.prompts.service import Prompts
-from functions.prompts.stored import Stored, rfc3339
+from functions.prompts.stored import Stored
 
 T = TypeVar("T")
 Status = Literal["ready", "degraded", "pending"]

@@ -161,18 +161,24 @@ class Cache:
     async def _put(
         self, key: str, body: bytes, content_type: str, metadata: dict[str, str], replace: bool
     ) -> str | None:
-        """Write, and answer the ETag; None where something is there already. What was paid for is tried twice."""
+        """Write, and answer the ETag; None where something is there already.
+
+        What was paid for is tried twice: here where only the first writer may win, which the store does not repeat.
+        """
 
         async def put() -> ObjectInfo:
             return await self._store.put(
                 key, body, content_type=content_type, metadata=metadata, forbid_overwrite=not replace
             )
 
+        attempts = 1 if replace else 2
         request = context.current_or_none()
         deadline = request.deadline if request else Deadline.after(_PUT_SECONDS)
         try:
             return (
-                await retrying(put, operation="oss.PutObject", deadline=deadline, budget=self._budget, attempts=2)
+                await retrying(
+                    put, operation="oss.PutObject", deadline=deadline, budget=self._budget, attempts=attempts
+                )
             ).etag
         except AlreadyExists:
             return None

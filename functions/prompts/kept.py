@@ -7,12 +7,13 @@ from typing import Any
 
 from isikit import logs
 from isikit.errors import NotFound
+from isikit.stamps import rfc3339
 
 from functions.prompts.ids import ID
 from functions.prompts.prompt import Place, Retention
 from functions.prompts.rendition import RENDITIONS, Rendition
 from functions.prompts.service import Prompts
-from functions.prompts.stored import Stored, rfc3339
+from functions.prompts.stored import Stored
 
 _RETENTIONS: tuple[Retention, ...] = ("permanent", "day")
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from isikit.objects import ObjectInfo
+from isikit.stamps import rfc3339
 
 SHA256: Final = "sha256"
 DURATION_MS: Final = "duration-ms"
@@ -107,11 +108,6 @@ def metadata(key: str, body: bytes, duration_ms: int, voice: str, expires_at: fl
 
 def _bound(key: str, digest: str, ends_at: str) -> str:
     return hashlib.sha256(f"{key}\n{digest}\n{ends_at}".encode()).hexdigest()
-
-
-def rfc3339(at: float) -> str:
-    """`2026-11-22T10:00:00Z`: whole seconds, UTC."""
-    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def moment(text: str) -> float | None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from isikit import config
-from isikit.host import context, json_response, make_app, parse_json, read_body
-from isikit.identity import identify
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from functions.leases.lease import Leases, from_settings
 from functions.leases.openapi import DOCUMENT
+from isikit import config
+from isikit.host import context, json_response, make_app, parse_json, read_body
+from isikit.identity import identify
 
 BODY_LIMIT_BYTES = 4096
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from functions.leases.request import Wish, parse
 from isikit import logs
 from isikit.config import Settings
 from isikit.errors import ConfigError, Forbidden, IsiError
@@ -18,8 +19,6 @@ from isikit.host.context import Deadline
 from isikit.nls.token import TokenSource
 from isikit.stamps import rfc3339
 from isikit.tenants import Tenant, Tenants
-
-from functions.leases.request import Wish, parse
 
 MIN_LIFE_SECONDS: Final = 600
 """No lease is given out with less: a client must be able to make a call with it, and to get the next in peace."""

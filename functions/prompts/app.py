@@ -5,11 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
-from isikit.errors import RequestError
-from isikit.host import EventContext, json_response, make_app, read_json
-from isikit.host import context as request_context
-from isikit.identity import identify
-from isikit.tenants import Tenant
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -22,6 +17,11 @@ from functions.prompts.playing import Audio
 from functions.prompts.remaking import carry_out
 from functions.prompts.request import parse
 from functions.prompts.service import Prompts, instance
+from isikit.errors import RequestError
+from isikit.host import EventContext, json_response, make_app, read_json
+from isikit.host import context as request_context
+from isikit.identity import identify
+from isikit.tenants import Tenant
 
 _NOT_STORED = {"Cache-Control": "no-store"}
 

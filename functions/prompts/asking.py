@@ -7,13 +7,6 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final, Literal, TypeVar
 
-from isikit import logs
-from isikit.errors import FieldError, Overloaded, RequestError
-from isikit.host import context
-from isikit.nls import synthesis as nls
-from isikit.stamps import rfc3339
-from isikit.tenants import Tenant
-
 from functions.prompts import ids
 from functions.prompts.consumers import Consumer
 from functions.prompts.kept import audio
@@ -23,6 +16,12 @@ from functions.prompts.recipe import expires_at
 from functions.prompts.request import Wish
 from functions.prompts.service import Prompts
 from functions.prompts.stored import Stored
+from isikit import logs
+from isikit.errors import FieldError, Overloaded, RequestError
+from isikit.host import context
+from isikit.nls import synthesis as nls
+from isikit.stamps import rfc3339
+from isikit.tenants import Tenant
 
 T = TypeVar("T")
 Status = Literal["ready", "degraded", "pending"]

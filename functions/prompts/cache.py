@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from functions.prompts import stored as storage
+from functions.prompts.stored import Stored
+from functions.prompts.warm import Warm
 from isikit import logs
 from isikit.errors import AlreadyExists, DeadlineExceeded, Overloaded, StorageError
 from isikit.host import context
@@ -17,10 +20,6 @@ from isikit.host.context import Deadline
 from isikit.objects import ObjectInfo, ObjectStore
 from isikit.retry import RetryBudget, retrying
 from isikit.singleflight import SingleFlight
-
-from functions.prompts import stored as storage
-from functions.prompts.stored import Stored
-from functions.prompts.warm import Warm
 
 _PUT_SECONDS: Final = 10.0  # outside of a request
 _PATIENCE_SECONDS: Final = 1.0  # with OSS, where memory can answer instead

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from isikit import logs
-from isikit.errors import NotFound
-from isikit.stamps import rfc3339
-
 from functions.prompts.ids import ID
 from functions.prompts.prompt import Place, Retention
 from functions.prompts.rendition import RENDITIONS, Rendition
 from functions.prompts.service import Prompts
 from functions.prompts.stored import Stored
+from isikit import logs
+from isikit.errors import NotFound
+from isikit.stamps import rfc3339
 
 _RETENTIONS: tuple[Retention, ...] = ("permanent", "day")
 

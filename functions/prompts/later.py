@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import quote, urlsplit
 
 import msgspec
+
+from functions.prompts.prompt import Place
+from functions.prompts.rendition import Rendition
 from isikit import logs
 from isikit.credentials import Credentials, StsCredentials
 from isikit.errors import IsiError, invocation_error
 from isikit.threads import BoundedThreads
-
-from functions.prompts.prompt import Place
-from functions.prompts.rendition import Rendition
 
 if TYPE_CHECKING:
     import requests
@@ -93,6 +93,7 @@ class Later:
 
     def _invoke(self, body: bytes) -> None:
         import requests
+
         from isikit import connections
 
         if self._session is None:

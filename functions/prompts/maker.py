@@ -7,6 +7,13 @@ import functools
 from dataclasses import dataclass
 from typing import Literal
 
+from functions.prompts import rush
+from functions.prompts.cache import Cache
+from functions.prompts.prompt import FREE, Cost, Place, Prompt
+from functions.prompts.recipe import Recipes, expires_at
+from functions.prompts.rendition import Rendition, derive
+from functions.prompts.stored import Stored, metadata
+from functions.prompts.synthesis import Progress, Spoken, Synthesis
 from isikit import logs
 from isikit.audio import wav
 from isikit.errors import AudioError, Gone, IsiError, NotFound
@@ -16,14 +23,6 @@ from isikit.objects import ObjectStore
 from isikit.singleflight import SingleFlight
 from isikit.tenants import Tenant
 from isikit.threads import BoundedThreads
-
-from functions.prompts import rush
-from functions.prompts.cache import Cache
-from functions.prompts.prompt import FREE, Cost, Place, Prompt
-from functions.prompts.recipe import Recipes, expires_at
-from functions.prompts.rendition import Rendition, derive
-from functions.prompts.stored import Stored, metadata
-from functions.prompts.synthesis import Progress, Spoken, Synthesis
 
 How = Literal["hit", "miss", "coalesced"]
 

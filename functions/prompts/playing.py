@@ -13,10 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from isikit import logs
-from isikit.errors import IsiError, MethodNotAllowed, NotFound, RequestError, StorageError
-from isikit.host import context
-from isikit.host.responses import problem_response
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
@@ -33,6 +29,10 @@ from functions.prompts.remaking import remake
 from functions.prompts.rendition import RENDITIONS, Rendition
 from functions.prompts.service import Prompts
 from functions.prompts.stored import Stored
+from isikit import logs
+from isikit.errors import IsiError, MethodNotAllowed, NotFound, RequestError, StorageError
+from isikit.host import context
+from isikit.host.responses import problem_response
 
 WAIT_SECONDS: Final = 5.0
 """How long a GET waits for audio that is being made: longer, and callers hear a dead line."""

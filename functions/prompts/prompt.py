@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from isikit.nls import synthesis
-from isikit.secrets import Keys
-
 from functions.prompts import pieces
 from functions.prompts.ids import prompt_id
 from functions.prompts.rendition import Rendition
+from isikit.nls import synthesis
+from isikit.secrets import Keys
 
 Retention = Literal["permanent", "day"]
 Cache = Literal["use", "refresh", "bypass"]

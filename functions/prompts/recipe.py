@@ -6,11 +6,11 @@ import dataclasses
 from dataclasses import dataclass
 
 import msgspec
+
+from functions.prompts.prompt import DAY_SECONDS, Place, Prompt
 from isikit.errors import SealError
 from isikit.objects import ObjectStore
 from isikit.secrets import KeyRing
-
-from functions.prompts.prompt import DAY_SECONDS, Place, Prompt
 
 _PURPOSE = "recipe"
 _SEALED = "application/octet-stream"

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from isikit import logs
-from isikit.errors import NotFound, RequestError
-from isikit.host import context
-from isikit.host.context import Deadline
-
 from functions.prompts.ids import ID, ONCE
 from functions.prompts.later import Make
 from functions.prompts.maker import DayOver, Job, Made
@@ -15,6 +10,10 @@ from functions.prompts.recipe import expires_at
 from functions.prompts.rendition import RENDITIONS, Rendition
 from functions.prompts.service import Prompts
 from functions.prompts.stored import Stored
+from isikit import logs
+from isikit.errors import NotFound, RequestError
+from isikit.host import context
+from isikit.host.context import Deadline
 
 
 async def remake(

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from isikit.audio import g711, mp3, resample, wav
-
 from functions.prompts import mastering
+from isikit.audio import g711, mp3, resample, wav
 
 ENCODINGS: Final = ("pcm_s16le", "mulaw", "alaw", "mp3")
 CONTAINERS: Final = ("wav", "raw", "mp3")

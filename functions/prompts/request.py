@@ -6,15 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from isikit.errors import FieldError, NotJson, RequestError, Unspeakable
-from isikit.host import context
-from isikit.tenants import Tenant
-
 from functions.prompts import ssml, text
 from functions.prompts.consumers import CONSUMERS, Consumer
 from functions.prompts.prompt import Cache, Prompt, Retention
 from functions.prompts.rendition import CONTAINERS, CONTAINERS_OF, ENCODINGS, RATES_HZ, RATES_OF, Rendition
 from functions.prompts.voices import LOCALES, Voice, speaking
+from isikit.errors import FieldError, NotJson, RequestError, Unspeakable
+from isikit.host import context
+from isikit.tenants import Tenant
 
 DEFAULT_WAIT_MS: Final = 10_000
 MAX_WAIT_MS: Final = 25_000

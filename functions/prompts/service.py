@@ -8,6 +8,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from functions.prompts.cache import Cache
+from functions.prompts.later import Later
+from functions.prompts.maker import Maker
+from functions.prompts.prompt import Place
+from functions.prompts.recipe import Recipes
+from functions.prompts.rendition import Rendition
+from functions.prompts.synthesis import Synthesis
+from functions.prompts.warm import Warm
 from isikit import config, credentials, objects
 from isikit.config import Settings
 from isikit.errors import ConfigError, FieldError
@@ -17,15 +25,6 @@ from isikit.objects import Stores
 from isikit.secrets import KeyRing
 from isikit.tenants import Tenants
 from isikit.threads import BoundedThreads
-
-from functions.prompts.cache import Cache
-from functions.prompts.later import Later
-from functions.prompts.maker import Maker
-from functions.prompts.prompt import Place
-from functions.prompts.recipe import Recipes
-from functions.prompts.rendition import Rendition
-from functions.prompts.synthesis import Synthesis
-from functions.prompts.warm import Warm
 
 URL_LENGTHS = (64, 255)
 """Asterisk fails on a URL shorter than its cache file's path, FreeSWITCH on long ones."""

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 from xml.parsers import expat
 
-from isikit.errors import FieldError, Unspeakable
-
 from functions.prompts.text import has_speech, normalise
+from isikit.errors import FieldError, Unspeakable
 
 MAX_CHARACTERS: Final = 300
 """Without the tags; the service answers 41020001 to more."""

@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TypeVar
 
+from functions.prompts import mastering
+from functions.prompts.prompt import Prompt
 from isikit import logs
 from isikit.errors import ConfigError, DeadlineExceeded, IsiError, Overloaded, SpeechError
 from isikit.host.context import Deadline
 from isikit.nls.synthesis import Pcm, Speaker, Utterance, speak_with_retry
 from isikit.nls.token import TokenSource
 from isikit.tenants import Tenant
-
-from functions.prompts import mastering
-from functions.prompts.prompt import Prompt
 
 T = TypeVar("T")
 

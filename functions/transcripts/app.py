@@ -9,11 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from isikit import logs
-from isikit.errors import DeadlineExceeded
-from isikit.host import context, json_response, make_app
-from isikit.host.context import Deadline, RequestContext
-from isikit.identity import identify
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,11 +18,17 @@ from functions.transcripts.job_view import by_call, by_id, by_place, look_up
 from functions.transcripts.openapi import DOCUMENT
 from functions.transcripts.process import Transcripts, transcripts
 from functions.transcripts.recording import deliver
+from isikit import logs
+from isikit.errors import DeadlineExceeded
+from isikit.host import context, json_response, make_app
+from isikit.host.context import Deadline, RequestContext
+from isikit.identity import identify
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from isikit.host import EventContext
     from isikit.tenants import Tenant
-    from starlette.types import ASGIApp
 
 RESERVE_SECONDS: Final = 10.0
 """Kept back from an event's time, so that what an attempt came to can still be written."""
@@ -94,9 +95,10 @@ def initialize() -> None:
     """
     try:
         import aliyunsdkcore.client  # noqa: F401
-        import isikit.connections  # noqa: F401
         import oss2  # noqa: F401
         import urllib3  # noqa: F401
+
+        import isikit.connections  # noqa: F401
 
         transcripts()
     except Exception as error:  # noqa: BLE001 - whatever it is, a failed initializer would say less

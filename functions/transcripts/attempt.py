@@ -9,11 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from isikit.audio.probe import Limits
-from isikit.errors import AudioError, DeadlineExceeded, SpeechError, TokenError
-from isikit.host.context import Deadline
-from isikit.stamps import rfc3339
-
 from functions.transcripts import mode, publish, report
 from functions.transcripts.audio import Sound, layout_of, sides_of
 from functions.transcripts.job import MAX_CRASHES, Begin, Job, Verdict
@@ -21,6 +16,10 @@ from functions.transcripts.mode import SentenceMode
 from functions.transcripts.process import Transcripts
 from functions.transcripts.recognise import cut, recognise
 from functions.transcripts.transcript import Transcript, files, renumbered
+from isikit.audio.probe import Limits
+from isikit.errors import AudioError, DeadlineExceeded, SpeechError, TokenError
+from isikit.host.context import Deadline
+from isikit.stamps import rfc3339
 
 if TYPE_CHECKING:
     from isikit.tenants import Tenant

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import msgspec
+
 from isikit.errors import RequestError
 
 INPUT: Final = "in/"

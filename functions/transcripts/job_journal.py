@@ -15,14 +15,13 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from functions.transcripts.events import Created
+from functions.transcripts.job import Job, Verdict, fold, terminal_record
+from functions.transcripts.source import Source
 from isikit.claims import ClaimLost
 from isikit.errors import PositionConflict
 from isikit.journal import Journal, Record, Snapshot
 from isikit.objects import ObjectStore
-
-from functions.transcripts.events import Created
-from functions.transcripts.job import Job, Verdict, fold, terminal_record
-from functions.transcripts.source import Source
 
 MARK: Final = "application/octet-stream"
 

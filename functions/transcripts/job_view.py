@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from isikit.errors import FieldError, RequestError
-from isikit.journal import Journal
-from isikit.objects import ObjectStore
-
 from functions.transcripts import publish
 from functions.transcripts.job import Generation, Job, State, fold
 from functions.transcripts.job_journal import index_of_call, index_of_key, journal_key
 from functions.transcripts.process import Transcripts
+from isikit.errors import FieldError, RequestError
+from isikit.journal import Journal
+from isikit.objects import ObjectStore
 
 MOST_JOBS: Final = 1000
 AT_ONCE: Final = 8

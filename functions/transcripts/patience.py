@@ -13,11 +13,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
+from functions.transcripts.recognise import Recognise
 from isikit.host.context import Deadline
 from isikit.nls.attempts import Tokens, with_token
 from isikit.retry import RetryBudget
-
-from functions.transcripts.recognise import Recognise
 
 if TYPE_CHECKING:
     from isikit.nls.token import SpeechToken

@@ -9,11 +9,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from isikit.audio.probe import Decoded, Limits, decode
-from isikit.objects import ObjectStore
-
 from functions.transcripts.patience import patiently
 from functions.transcripts.recognise import Recognise
+from isikit.audio.probe import Decoded, Limits, decode
+from isikit.objects import ObjectStore
 
 if TYPE_CHECKING:
     from isikit.tenants import Tenants

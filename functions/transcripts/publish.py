@@ -19,12 +19,11 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from isikit.errors import StorageError
-from isikit.objects import ObjectInfo, ObjectStore
-
 from functions.transcripts import report, transcript
 from functions.transcripts.events import INPUT, LONGEST_KEY
 from functions.transcripts.job import Generation, Job
+from isikit.errors import StorageError
+from isikit.objects import ObjectInfo, ObjectStore
 
 KINDS: Final = {
     "json": "application/json",

@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from isikit.audio import levels
-from isikit.errors import SpeechAudioRefused
-from isikit.host.context import Deadline
-
 from functions.transcripts.audio import Sound
 from functions.transcripts.mode import LONGEST_PIECE_MS, PIECE_MS, SentenceMode
 from functions.transcripts.transcript import Turn, clean
+from isikit.audio import levels
+from isikit.errors import SpeechAudioRefused
+from isikit.host.context import Deadline
 
 Recognise = Callable[[bytes, int, str, Deadline], Awaitable[str]]
 """(mono s16le, rate in Hz, AppKey, deadline) -> text. Retries are its own business, within the deadline."""

@@ -16,12 +16,6 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, TypeVar
 
-from isikit import logs
-from isikit.claims import ClaimLost
-from isikit.errors import DeadlineExceeded, IsiError, StorageError
-from isikit.host import context
-from isikit.host.context import Deadline
-
 from functions.transcripts import attempt as attempts
 from functions.transcripts import publish, source
 from functions.transcripts.events import Created
@@ -40,6 +34,11 @@ from functions.transcripts.job import (
 )
 from functions.transcripts.job_journal import JobJournal
 from functions.transcripts.process import CLAIM_SECONDS, RENEW_SECONDS, WATCH_SECONDS, Transcripts
+from isikit import logs
+from isikit.claims import ClaimLost
+from isikit.errors import DeadlineExceeded, IsiError, StorageError
+from isikit.host import context
+from isikit.host.context import Deadline
 
 T = TypeVar("T")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
-from isikit.stamps import rfc3339
 
 from functions.transcripts.job import Job, Verdict
+from isikit.stamps import rfc3339
 
 TEXT: Final = "report.txt"
 JSON: Final = "report.json"

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from isikit.objects import ObjectStore
-
 from functions.transcripts.events import INPUT, Created, metadata_of
+from isikit.objects import ObjectStore
 
 CALL_ID: Final = "call-id"  # x-oss-meta-call-id
 MAX_CALL_ID: Final = 256

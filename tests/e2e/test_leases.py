@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from support.local_cloud import Local
 
 from ops.demo import lease
+from support.local_cloud import Local
 
 pytestmark = pytest.mark.xdist_group("e2e")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import requests
+
 from support import local_cloud
 from support.local_cloud import Local
 

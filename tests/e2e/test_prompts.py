@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import oss2
 import pytest
 import requests
+
 from support.local_cloud import Local
 
 pytestmark = pytest.mark.xdist_group("e2e")

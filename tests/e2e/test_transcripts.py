@@ -10,10 +10,10 @@ from typing import Any
 
 import oss2
 import pytest
-from support.local_cloud import Local
 
 from ops.demo import lease, recording
 from ops.demo.sound import silence, write_wav
+from support.local_cloud import Local
 
 pytestmark = pytest.mark.xdist_group("e2e")
 WORDS = ("Please block my credit card.", "Thank you for your help.")

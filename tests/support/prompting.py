@@ -11,6 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import msgspec
+
+from functions.prompts.app import routes
+from functions.prompts.later import Later, Make
+from functions.prompts.prompt import Place
+from functions.prompts.remaking import carry_out
+from functions.prompts.rendition import Rendition
+from functions.prompts.service import Prompts, assemble
+from functions.prompts.synthesis import Synthesis
 from isikit.config import Settings
 from isikit.credentials import Credentials
 from isikit.host import make_app
@@ -21,14 +29,6 @@ from isikit.objects import Stores
 from isikit.secrets import KeyRing
 from isikit.tenants import Tenants
 from support.memory_store import MemoryStore, MovableClock, StoredObject, memory_stores
-
-from functions.prompts.app import routes
-from functions.prompts.later import Later, Make
-from functions.prompts.prompt import Place
-from functions.prompts.remaking import carry_out
-from functions.prompts.rendition import Rendition
-from functions.prompts.service import Prompts, assemble
-from functions.prompts.synthesis import Synthesis
 
 BASE_URL = "https://prompts.example.com"
 API_KEY = "k-one.0123456789abcdef0123456789abcdef"

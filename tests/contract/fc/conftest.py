@@ -9,12 +9,12 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from support.fc_lab import Lab, alive
 
 from localcloud.account import Account
 from localcloud.clock import Clock
 from localcloud.faults import Faults
 from localcloud.fc import FunctionCompute
+from support.fc_lab import Lab, alive
 
 
 @pytest.fixture

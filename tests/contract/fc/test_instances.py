@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from multidict import CIMultiDict
+
 from support.fc_lab import SOURCE, alive, make_zip
 
 

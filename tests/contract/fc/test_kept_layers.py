@@ -6,11 +6,11 @@ import shutil
 from typing import Any
 
 import pytest
-from support.fc_lab import make_zip
 
 from localcloud.account import Account
 from localcloud.clock import Clock
 from localcloud.fc.registry import Registry
+from support.fc_lab import make_zip
 
 
 async def publish(lab: Any, name: str, text: str) -> Any:

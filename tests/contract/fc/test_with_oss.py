@@ -13,10 +13,10 @@ import fc2
 import oss2
 import pytest
 from aiohttp import web
-from support.fc_lab import SOURCE, make_zip
 
 from localcloud import oss
 from localcloud.code_in_oss import CodeInOss
+from support.fc_lab import SOURCE, make_zip
 
 ROLE = "acs:ram::1234567890123456:role/reader"
 HOUR = 3600

@@ -14,11 +14,12 @@ import time
 from typing import Any
 
 import pytest
-from contract.gateway.conftest import Door
-from contract.gateway.signer import signed
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from contract.gateway.conftest import Door
+from contract.gateway.signer import signed
 
 ROUTE = {"name": "all", "prefix": "/", "allow": ["acme"], "secrets": ["first-secret"]}
 PATH = "/v1/prompts"

@@ -19,14 +19,14 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from alibabacloud_fc20230330 import models
-from contract.gateway.signer import signed
-from support.fc_lab import Lab, make_zip
 
+from contract.gateway.signer import signed
 from localcloud import gateway
 from localcloud.account import Account
 from localcloud.clock import Clock
 from localcloud.faults import Faults
 from localcloud.fc import FunctionCompute
+from support.fc_lab import Lab, make_zip
 
 # An event function that answers with the event it got, or with the result that the event's body asks for.
 SOURCE = """

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+
 from isikit.host.context import Deadline
 from isikit.nls.rest import RestSpeaker
 from isikit.nls.sdk import SdkSpeaker
 from isikit.nls.synthesis import Speaker, Utterance
 from isikit.nls.token import SpeechToken
-
 from localcloud.account import Account, SpeechProject
 from localcloud.clock import Clock
 from localcloud.engines.tone import ToneEngine

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+
 from contract.nls.conftest import TEXT, Service
 from isikit.config import Settings
 from isikit.credentials import Credentials

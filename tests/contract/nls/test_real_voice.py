@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+
 from isikit.errors import SpeechError
 from isikit.nls.proof import prove
 from isikit.nls.synthesis import Pcm, Utterance
-
 from localcloud.engines import Engine, make
 
 pytestmark = pytest.mark.speech

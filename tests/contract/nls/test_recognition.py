@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+
 from contract.nls.conftest import CHINESE, Service
 from isikit.config import Settings
 from isikit.errors import (

@@ -7,6 +7,7 @@ import logging
 import time
 
 import pytest
+
 from contract.nls.conftest import TEXT, Service, sdk_threads, until
 from isikit.errors import DeadlineExceeded, SpeechTokenRefused, SpeechUnavailable
 from isikit.host.context import Deadline

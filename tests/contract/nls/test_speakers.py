@@ -8,6 +8,7 @@ import socket
 import time
 
 import pytest
+
 from contract.nls.conftest import CHINESE, TEXT, Service, until
 from isikit.errors import (
     DeadlineExceeded,

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 import pytest
 import urllib3.connection
 from aiohttp import web
+
 from contract.nls.conftest import TEXT, Service
 from isikit.errors import SpeechError
 from isikit.host.context import Deadline
@@ -24,9 +25,8 @@ from isikit.nls import authorities
 from isikit.nls.rest import RestSpeaker
 from isikit.nls.sdk import SdkSpeaker
 from isikit.nls.synthesis import Speaker
-from support.certificates import Authority
-
 from localcloud.nls import make_app
+from support.certificates import Authority
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+
 from contract.nls.conftest import served
 from isikit.config import Settings
 from isikit.credentials import Credentials
 from isikit.errors import DeadlineExceeded, TokenError
 from isikit.host.context import Deadline
 from isikit.nls.token import PopTokenFetcher, SpeechToken, TokenSource
-
 from localcloud.account import AccessKey, Account
 from localcloud.clock import Clock
 from localcloud.faults import Faults

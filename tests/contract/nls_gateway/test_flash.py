@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 from aiohttp import web
+
 from support import recordings
 
 TEXTS = ("您好，请问有什么可以帮您？", "My number is 482913.")

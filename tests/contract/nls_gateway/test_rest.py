@@ -6,9 +6,9 @@ import struct
 from urllib.parse import urlencode
 
 import pytest
-from support import carriage
 
 from localcloud.engines import modem
+from support import carriage
 
 
 def heard(pcm: bytes, rate_hz: int = 16000) -> str:

@@ -11,12 +11,12 @@ from typing import Any
 import alibabacloud_oss_v2 as oss_v2
 import oss2
 import pytest
-from support.serving import served
 
 from localcloud import oss
 from localcloud.account import AccessKey, Account
 from localcloud.clock import Clock
 from localcloud.faults import Faults
+from support.serving import served
 
 BUCKET = "my-bucket"
 MAX_OBJECT_BYTES = 8 * 1024 * 1024  # instead of 5 GB, so that the cap can be reached

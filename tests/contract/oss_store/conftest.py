@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from isikit.credentials import Credentials
 from isikit.objects import ObjectStore, OssStore
 from isikit.objects.oss import ATTEMPTS
 from isikit.retry import RetryBudget
-from support.memory_store import MemoryStore, MovableClock
-from support.serving import served
-
 from localcloud import oss
 from localcloud.account import AccessKey, Account
 from localcloud.clock import Clock
 from localcloud.faults import Faults
+from support.memory_store import MemoryStore, MovableClock
+from support.serving import served
 
 BUCKETS = ("isi-state", "isi-recordings")
 OPERATIONS = {

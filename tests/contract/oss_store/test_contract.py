@@ -8,6 +8,7 @@ import hashlib
 from typing import Any
 
 import pytest
+
 from isikit.claims import Claim, Held, take
 from isikit.errors import AlreadyExists, PositionConflict, StorageError
 from isikit.journal import Journal

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from isikit.journal import Journal
 
 ROOT = Path(__file__).parents[3]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+
 from contract.oss_store.conftest import OPERATIONS
 from isikit import connections
 from isikit.credentials import Credentials

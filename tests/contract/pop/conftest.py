@@ -12,13 +12,13 @@ from aiohttp import web
 from aliyunsdkcore.auth.credentials import AccessKeyCredential, StsTokenCredential
 from aliyunsdkcore.client import AcsClient
 from aliyunsdkcore.request import CommonRequest
-from support.serving import served
 
 from localcloud import pop
 from localcloud.account import AccessKey, Account
 from localcloud.clock import Clock
 from localcloud.engines.tone import ToneEngine
 from localcloud.faults import Faults
+from support.serving import served
 
 
 @dataclass

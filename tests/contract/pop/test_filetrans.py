@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aliyunsdkcore.acs_exception.exceptions import ServerException
-from support import recordings
-from support.serving import served
 
 from localcloud.account import AccessKey
 from localcloud.pop.filetrans import documents, statuses
+from support import recordings
+from support.serving import served
 
 from .conftest import Server
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import oss2
 import pytest
-from support import target as support_target
 
 from ops import probe_clients
 from ops.probe_target import Target
+from support import target as support_target
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import local_cloud
 
 from ops import probe, probe_storage
 from ops.probe_check import AS_BELIEVED, NOT_SEEN, OTHERWISE, Check, Probe, Seen
 from ops.probe_target import Target
+from support import local_cloud
 
 ROOT = Path(__file__).parents[3]
 UNCHECKABLE = "not checkable by a program"

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from support import target as support_target
 
 from ops import probe_clients
 from ops.probe_target import Target
+from support import target as support_target
 
 pytestmark = pytest.mark.portable
 TEXT = "北京的天气。"

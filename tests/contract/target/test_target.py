@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
-from support import target as support_target
 
 from ops import probe_target
 from ops.probe_target import Target, TargetError
+from support import target as support_target
 
 COMPLETE = {
     **dict.fromkeys(probe_target.VARIABLES, "x"),

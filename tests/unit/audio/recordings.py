@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 import av
+
 from isikit.audio import wav
 
 

@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Callable
 
 import pytest
+
 from isikit.audio import g711
 
 EVERY_SAMPLE = array("h", range(-32768, 32768)).tobytes()

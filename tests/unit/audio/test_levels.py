@@ -7,6 +7,7 @@ import audioop
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from isikit.audio import levels
 from unit.audio.tones import noise, silence, sine
 

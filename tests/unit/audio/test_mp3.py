@@ -6,6 +6,7 @@ import io
 
 import av
 import pytest
+
 from isikit.audio import mp3
 from unit.audio.tones import sine
 

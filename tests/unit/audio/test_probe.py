@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from isikit.audio import mp3, probe, wav
 from isikit.audio.probe import Limits
 from isikit.errors import AudioError

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 import pytest
+
 from isikit.audio import probe, wav
 from isikit.audio.sniff import CONTAINERS
 from isikit.errors import AudioError

@@ -10,6 +10,7 @@ from array import array
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from isikit.audio.resample import resample
 from unit.audio.tones import sine
 

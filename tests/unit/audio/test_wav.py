@@ -9,6 +9,7 @@ import wave
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from isikit.audio import wav
 from isikit.errors import AudioError
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from isikit.claims import Claim, ClaimLost, Held, holder, take
 from isikit.errors import StorageError
 from isikit.journal import Journal

@@ -18,6 +18,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+
 from isikit.claims import Claim, ClaimLost, take
 from isikit.errors import StorageError
 from isikit.journal import Journal, Snapshot

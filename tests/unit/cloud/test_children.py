@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.fc_lab import alive
 
 from localcloud.children import Child, Guardian
+from support.fc_lab import alive
 
 ROOT = Path(__file__).parents[3]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.local_cloud import await_nothing_left
 
 ROOT = Path(__file__).parents[3]

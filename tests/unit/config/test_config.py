@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from isikit import config
 from isikit.config import SETTINGS, Settings, is_loopback, load
 from isikit.errors import ConfigError

@@ -6,6 +6,7 @@ import threading
 
 import oss2
 import pytest
+
 from isikit.credentials import Credentials, StsCredentials
 from isikit.errors import ConfigError
 

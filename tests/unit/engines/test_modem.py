@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import carriage, recordings
 
 from localcloud.engines import modem
 from localcloud.engines.pace import natural_ms
 from localcloud.nls.files import Recording
+from support import carriage, recordings
 
 TEXTS = (
     "您好，您的验证码是482913，请在五分钟内输入。",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from isikit.errors import FC, invocation_error
 
 ROWS: list[tuple[int, str, str, int, bool]] = [

@@ -6,6 +6,7 @@ from typing import Any
 
 import oss2.exceptions
 import pytest
+
 from isikit.errors import OSS, AlreadyExists, PositionConflict, StorageError, storage_error
 
 ROWS: list[tuple[int, str, type[StorageError], str, int, bool]] = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from isikit.errors import POP, TokenError, token_error
 
 ROWS: list[tuple[int, str | int, str, int, bool]] = [

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-import isikit.errors
 import pytest
+
+import isikit.errors
 from isikit.errors import (
     DeadlineExceeded,
     FieldError,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from isikit import credentials
-from isikit.errors import SpeechBusy
-from isikit.host import EventContext, context, json_response, make_app, read_json
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+
+from isikit import credentials
+from isikit.errors import SpeechBusy
+from isikit.host import EventContext, context, json_response, make_app, read_json
 
 state = {"initialized": 0, "in_a_thread": False, "remaining": 0.0}
 

@@ -9,13 +9,14 @@ from typing import Any
 import httpx2
 import msgspec
 import pytest
-from isikit.errors import Forbidden, LimitError, Refused, RequestError, StorageError, problem
-from isikit.host import context, json_response, make_app, read_body, read_json
-from isikit.host.context import Deadline, RequestContext
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+
+from isikit.errors import Forbidden, LimitError, Refused, RequestError, StorageError, problem
+from isikit.host import context, json_response, make_app, read_body, read_json
+from isikit.host.context import Deadline, RequestContext
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

@@ -6,6 +6,7 @@ import asyncio
 import re
 
 import pytest
+
 from isikit.errors import DeadlineExceeded
 from isikit.host import context
 from isikit.host.context import Deadline, RequestContext

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.running_host import PLATFORM, Answer, RunningHost
 
 ID = "1-65e59b07-1520da26-"

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from isikit.host.application import make_app
 from isikit.host.server import server_config
 

@@ -7,13 +7,14 @@ import hmac
 from collections.abc import Mapping
 
 import pytest
+from starlette.datastructures import Headers
+
 from isikit import identity
 from isikit.errors import Refused, problem
 from isikit.host import context
 from isikit.host.context import Deadline, RequestContext
 from isikit.identity import identify
 from isikit.tenants import ApiKey, Tenant, TenantsFile
-from starlette.datastructures import Headers
 
 SECRET = "s" * 43
 KEY = f"k1.{SECRET}"

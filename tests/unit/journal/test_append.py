@@ -6,6 +6,7 @@ import asyncio
 import itertools
 
 import pytest
+
 from isikit.errors import PositionConflict, StorageError
 from isikit.journal import ATTEMPTS, MAX_RECORD_BYTES, Journal, JournalTorn, RecordTooLarge, Snapshot
 from support.memory_store import MemoryStore, refused

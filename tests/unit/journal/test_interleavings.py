@@ -7,6 +7,7 @@ from collections import Counter
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from isikit.errors import PositionConflict, StorageError
 from isikit.journal import Journal
 from support.memory_store import MemoryStore

@@ -8,6 +8,9 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+
+from functions.leases.app import routes
+from functions.leases.lease import Endpoints, Leases
 from isikit.config import Settings
 from isikit.credentials import Credentials
 from isikit.host import make_app
@@ -16,9 +19,6 @@ from isikit.nls.token import SpeechToken, TokenSource
 from isikit.tenants import Tenants
 from support import asgi
 from support.memory_store import MemoryStore, MovableClock, StoredObject
-
-from functions.leases.app import routes
-from functions.leases.lease import Endpoints, Leases
 
 SECRET = "0123456789abcdef0123456789abcdef"
 TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"

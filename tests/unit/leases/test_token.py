@@ -7,10 +7,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-from isikit.errors import TokenError
-from support import asgi
 
 from functions.leases.openapi import DOCUMENT
+from isikit.errors import TokenError
+from support import asgi
 
 
 def events(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -179,9 +179,8 @@ async def test_openapi_json_names_exactly_the_routes_there_are(world: Any) -> No
 
 
 async def test_no_collaborator_is_made_before_the_first_request() -> None:
-    from isikit.host import make_app
-
     from functions.leases.app import app, instance, routes
+    from isikit.host import make_app
 
     assert instance.cache_info().currsize == 0
     assert (await asgi.call(app, "GET", "/healthz")).status == 200

@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 import pytest
+
 from isikit import logs
 from isikit.errors import NotJson
 from isikit.host import context

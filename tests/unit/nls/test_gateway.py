@@ -10,13 +10,14 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
+from urllib3.util import connection
+
 from isikit.errors import IsiError, SpeechBusy, SpeechError, SpeechTokenRefused, SpeechUnavailable
 from isikit.host.context import Deadline
 from isikit.nls import gateway
 from isikit.nls.rest import RestSpeaker
 from isikit.nls.synthesis import Utterance
 from isikit.nls.token import SpeechToken
-from urllib3.util import connection
 
 TOKEN = SpeechToken("f" * 32, time.time() + 3600)
 UTTERANCE = Utterance("One moment, please.", False, "xiaoyun", 8000, 50, 0, 0, "appkey")

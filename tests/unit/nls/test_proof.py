@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from isikit.errors import SpeechError
 from isikit.nls.length import predict
 from isikit.nls.proof import bounds_ms, most_bytes, prove

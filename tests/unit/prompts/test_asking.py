@@ -6,12 +6,12 @@ import asyncio
 from typing import Any, cast
 
 import pytest
+
+from functions.prompts.service import assemble
 from isikit.audio import wav
 from isikit.errors import ConfigError, SpeechError, SpeechUnavailable, speech_error
 from support.memory_store import StoredObject
 from support.prompting import API_KEY, BASE_URL, OTHER_KEY, Instance, World, tenant_entry
-
-from functions.prompts.service import assemble
 
 WORDS = {"text": "您好，欢迎致电。"}
 

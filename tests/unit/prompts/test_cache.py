@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from isikit.errors import DeadlineExceeded, IsiError, Overloaded, StorageError
-from isikit.stamps import rfc3339
-from support.memory_store import MemoryStore, MovableClock, StoredObject
 
 from functions.prompts.cache import Cache, Health
 from functions.prompts.stored import Stored, metadata, moment
 from functions.prompts.warm import Warm
+from isikit.errors import DeadlineExceeded, IsiError, Overloaded, StorageError
+from isikit.stamps import rfc3339
+from support.memory_store import MemoryStore, MovableClock, StoredObject
 
 KEY = "p/acme/k1/pcm_s16le-8000.wav"
 

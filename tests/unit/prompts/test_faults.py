@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytest
-from isikit.audio import wav
-from support.memory_store import MemoryStore, Operation
-from support.prompting import Answer, Instance, World, tone
 
 from functions.prompts import mastering
 from functions.prompts.rendition import RENDITIONS, derive
+from isikit.audio import wav
+from support.memory_store import MemoryStore, Operation
+from support.prompting import Answer, Instance, World, tone
 
 WORDS = {"text": "您好，欢迎致电。", "consumer": "freeswitch"}
 SCENES: dict[str, dict[str, Any]] = {

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from isikit.secrets import Keys
-from isikit.tenants import AppKey, Tenant
 
 from functions.prompts.ids import ID, ONCE, canonical, once
 from functions.prompts.prompt import Prompt
 from functions.prompts.request import parse
+from isikit.secrets import Keys
+from isikit.tenants import AppKey, Tenant
 
 KEYS = Keys(1, {1: bytes(range(32))})
 TENANT = Tenant(id="acme", appkeys=(AppKey("k", "zh-CN", 16000),))

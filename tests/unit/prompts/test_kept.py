@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from support.prompting import OTHER_KEY, Instance, World
 
 WORDS = {"text": "您好，欢迎致电。"}

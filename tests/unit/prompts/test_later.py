@@ -9,17 +9,17 @@ from typing import Any
 
 import msgspec
 import pytest
-from isikit.credentials import Credentials, StsCredentials
-from isikit.errors import RequestError
-from isikit.host.context import Deadline
-from isikit.host.dispatch import EventContext
-from support.prompting import BASE_URL, Instance, World
 
 from functions.prompts import app
 from functions.prompts.later import Event, Later, Make, event_of, signed
 from functions.prompts.prompt import Place
 from functions.prompts.remaking import carry_out
 from functions.prompts.rendition import RENDITIONS
+from isikit.credentials import Credentials, StsCredentials
+from isikit.errors import RequestError
+from isikit.host.context import Deadline
+from isikit.host.dispatch import EventContext
+from support.prompting import BASE_URL, Instance, World
 
 PLACE = Place("acme", "permanent", "k1" + "a" * 52)
 RENDITION = RENDITIONS["mulaw-8000.ulaw"]

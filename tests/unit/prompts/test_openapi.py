@@ -6,11 +6,11 @@ from typing import Any
 
 import jsonschema
 import pytest
-from support.prompting import Instance
 
 from functions.prompts.app import routes
 from functions.prompts.openapi import DOCUMENT
 from functions.prompts.request import FIELDS
+from support.prompting import Instance
 
 WORDS = {"text": "您好，欢迎致电。"}
 

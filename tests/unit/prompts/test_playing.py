@@ -6,11 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
+
+from functions.prompts.playing import WAIT_SECONDS
 from isikit.errors import SpeechError
 from support.memory_store import StoredObject
 from support.prompting import BASE_URL, Instance, World
-
-from functions.prompts.playing import WAIT_SECONDS
 
 WORDS = {"text": "您好，欢迎致电。"}
 SAME = ("etag", "last-modified", "content-length", "content-type", "cache-control", "accept-ranges")

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 
 import pytest
+
 from support.memory_store import StoredObject
 from support.prompting import World
 

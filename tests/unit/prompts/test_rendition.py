@@ -7,10 +7,10 @@ import math
 from array import array
 
 import pytest
-from isikit.audio import g711, wav
 
 from functions.prompts import mastering
 from functions.prompts.rendition import RENDITIONS, Rendition, derive
+from isikit.audio import g711, wav
 
 RATE_HZ = 16000
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from isikit.errors import FieldError, NotJson, RequestError, Unspeakable
-from isikit.tenants import AppKey, Tenant
-from support.prompting import Instance
 
 from functions.prompts.consumers import CONSUMERS
 from functions.prompts.rendition import RENDITIONS, Rendition
 from functions.prompts.request import FIELDS, Wish, parse
+from isikit.errors import FieldError, NotJson, RequestError, Unspeakable
+from isikit.tenants import AppKey, Tenant
+from support.prompting import Instance
 
 TENANT = Tenant(id="acme", appkeys=(AppKey("k", "zh-CN", 16000),), retention="day", default_voice={"en-US": "becca"})
 

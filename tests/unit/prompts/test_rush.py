@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+
+from functions.prompts import rush
 from isikit import claims
 from isikit.errors import DeadlineExceeded, SpeechError
 from isikit.host.context import Deadline
 from isikit.journal import Journal
 from support.memory_store import MemoryStore
 from support.prompting import Instance, World
-
-from functions.prompts import rush
 
 WORDS = {"text": "您好，欢迎致电。"}
 

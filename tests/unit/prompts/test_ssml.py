@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from isikit.errors import Unspeakable
 
 from functions.prompts.ssml import ELEMENTS, MAX_DEPTH, MAX_ELEMENTS, parse
+from isikit.errors import Unspeakable
 
 
 def codes(text: str) -> set[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from isikit.errors import Unspeakable
 
 from functions.prompts.text import clean, has_speech
+from isikit.errors import Unspeakable
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from isikit.tenants import Tenant
-from support.prompting import Instance
 
 from functions.prompts.voices import DEFAULTS, LOCALES, VOICES, listing, speaking
+from isikit.tenants import Tenant
+from support.prompting import Instance
 
 
 @pytest.mark.parametrize("locale", LOCALES)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from isikit.errors import DeadlineExceeded, IsiError, PositionConflict, SpeechBusy, StorageError
 from isikit.host.context import Deadline
 from isikit.retry import RetryBudget, retrying

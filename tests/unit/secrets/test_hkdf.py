@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from isikit.secrets import hkdf
 
 SHARED = Path(__file__).parents[3] / "shared"

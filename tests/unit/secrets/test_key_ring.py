@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import pytest
+
 from isikit.errors import KeysUnavailable, SealError, StorageError
 from isikit.secrets import KeyRing, Keys
 

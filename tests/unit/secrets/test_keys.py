@@ -10,6 +10,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from isikit.errors import KeysUnavailable, SealError
 from isikit.secrets import Keys
 

@@ -6,6 +6,7 @@ import time
 from datetime import datetime
 
 import pytest
+
 from isikit.stamps import rfc3339
 
 

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+
 from isikit.errors import TenantsUnavailable
 from isikit.tenants import parse
 

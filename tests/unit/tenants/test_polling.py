@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+
 from isikit.errors import StorageError, TenantsUnavailable
 from isikit.tenants import Tenants
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+
 from isikit.errors import DeadlineExceeded, Overloaded
 from isikit.host import context
 from isikit.threads import BoundedThreads

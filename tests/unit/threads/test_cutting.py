@@ -6,6 +6,7 @@ import asyncio
 import threading
 
 import pytest
+
 from isikit.errors import DeadlineExceeded, Overloaded, SpeechBusy
 from isikit.host.context import Deadline
 from isikit.threads import BoundedThreads

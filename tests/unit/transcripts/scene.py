@@ -13,6 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from functions.transcripts.app import take
+from functions.transcripts.job import Job, fold, job_id
+from functions.transcripts.process import RENEW_SECONDS, Transcripts
 from isikit.audio import wav
 from isikit.audio.probe import Decoded, Limits
 from isikit.errors import AudioError
@@ -20,10 +23,6 @@ from isikit.host.context import Deadline
 from isikit.objects import ObjectStore
 from isikit.tenants import Tenants
 from support.memory_store import MemoryStore, MovableClock, StoredObject, memory_stores
-
-from functions.transcripts.app import take
-from functions.transcripts.job import Job, fold, job_id
-from functions.transcripts.process import RENEW_SECONDS, Transcripts
 
 EVENTS = Path(__file__).parents[2] / "events"
 BUCKET = "recordings"

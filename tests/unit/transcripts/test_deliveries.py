@@ -6,6 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
+
+from functions.transcripts import attempt
+from functions.transcripts.process import CLAIM_SECONDS, WATCH_SECONDS
 from isikit.audio.probe import Decoded, Limits
 from isikit.errors import (
     AudioError,
@@ -18,9 +21,6 @@ from isikit.errors import (
 )
 from unit.transcripts.scene import Scene, decode_wav, mono, never, speech, until
 from unit.transcripts.tripwire import Killed
-
-from functions.transcripts import attempt
-from functions.transcripts.process import CLAIM_SECONDS, WATCH_SECONDS
 
 KEY = "in/acme/a.wav"
 CALL = mono(speech(1000))

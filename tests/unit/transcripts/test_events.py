@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.transcripts.scene import EVENTS, event_of
 
 from functions.transcripts.events import Created, EventUnreadable, Objects, Timer, parse, why_skipped
+from unit.transcripts.scene import EVENTS, event_of
 
 ETAG = "688A7BF4F233DC9C88A80BF985AB7329"
 SECOND = "0CC175B9C0F1B6A831C399E269772661"

@@ -11,6 +11,7 @@ import json
 from typing import get_args
 
 import pytest
+
 from isikit.errors import IsiError
 from unit.transcripts.scene import Scene, mono, silence, speech
 from unit.transcripts.tripwire import Killed, Kind, Tripwire, When

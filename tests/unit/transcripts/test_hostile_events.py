@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from isikit.errors import DeadlineExceeded
-from unit.transcripts.scene import EVENTS, Scene, etag_of, event_of, mono, speech
 
 from functions.transcripts.events import EventUnreadable
 from functions.transcripts.job import fold
+from isikit.errors import DeadlineExceeded
+from unit.transcripts.scene import EVENTS, Scene, etag_of, event_of, mono, speech
 
 CALL = mono(speech(300))
 RECORD: dict[str, Any] = json.loads((EVENTS / "oss-put-without-metadata.json").read_text())["events"][0]

@@ -6,6 +6,7 @@ import asyncio
 import random
 
 import pytest
+
 from isikit.errors import IsiError
 from unit.transcripts.scene import Scene, mono, speech
 from unit.transcripts.tripwire import Killed

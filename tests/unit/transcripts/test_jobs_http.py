@@ -6,11 +6,11 @@ from typing import Any
 
 import httpx2
 import pytest
-from isikit.errors import SpeechUnavailable
-from unit.transcripts.scene import BUCKET, SECRETS, Scene, etag_of, event_of, mono, speech
 
 from functions.transcripts.app import application
 from functions.transcripts.job import job_id
+from isikit.errors import SpeechUnavailable
+from unit.transcripts.scene import BUCKET, SECRETS, Scene, etag_of, event_of, mono, speech
 
 KEY = "in/acme/录音 1+2%20.wav"
 PLACE = "transcripts/acme/录音 1+2%20.wav"

@@ -7,6 +7,9 @@ import json
 from typing import Any
 
 import pytest
+
+from functions.transcripts import attempt, report
+from functions.transcripts.events import EventUnreadable
 from isikit.audio.probe import Decoded, Limits
 from isikit.errors import AudioError, SpeechAudioRefused, SpeechError
 from unit.transcripts.scene import (
@@ -20,9 +23,6 @@ from unit.transcripts.scene import (
     speech,
     stereo,
 )
-
-from functions.transcripts import attempt, report
-from functions.transcripts.events import EventUnreadable
 
 KEY = "in/acme/2026/录音 1+2%20.wav"
 PLACE = "transcripts/acme/2026/录音 1+2%20.wav"

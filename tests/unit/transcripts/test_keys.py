@@ -6,12 +6,12 @@ import asyncio
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.transcripts.scene import Scene, mono, speech
 
 from functions.transcripts import publish
 from functions.transcripts.job import Job, job_id
 from functions.transcripts.job_journal import index_of_call, index_of_key
 from functions.transcripts.source import tenant_of
+from unit.transcripts.scene import Scene, mono, speech
 
 CALL = mono(speech(100))
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from isikit.errors import SpeechBusy, SpeechError, SpeechTokenRefused, SpeechUnavailable
-from isikit.host.context import Deadline
-from isikit.nls.token import SpeechToken
 
 from functions.transcripts.patience import TRIES, patiently
 from functions.transcripts.recognise import Recognise
+from isikit.errors import SpeechBusy, SpeechError, SpeechTokenRefused, SpeechUnavailable
+from isikit.host.context import Deadline
+from isikit.nls.token import SpeechToken
 
 
 class Service:

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from isikit import config, objects
 
 from functions.transcripts.process import transcripts
+from isikit import config, objects
 
 ROOT = Path(__file__).parents[3]
 ENVIRONMENT = {

@@ -6,13 +6,13 @@ import json
 from dataclasses import replace
 
 import pytest
-from isikit.tenants import AppKey, Tenant
-from unit.transcripts.scene import silence, speech
 
 from functions.transcripts.audio import Layout, same
 from functions.transcripts.job import Job
 from functions.transcripts.mode import SentenceMode, appkeys_of, rate_for
 from functions.transcripts.transcript import Transcript, Turn, files
+from isikit.tenants import AppKey, Tenant
+from unit.transcripts.scene import silence, speech
 
 JOB = Job("0" * 64, "recordings", "in/acme/a.wav", "E", 1, "acme", None, 0.0)
 TURNS = (Turn(0, 1000, 0, "hello"), Turn(500, 2000, 1, "yes"))

@@ -8,11 +8,11 @@ import json
 from typing import Any, get_args
 
 import pytest
+
+from functions.transcripts.job_view import by_place
 from isikit.errors import IsiError, SpeechError
 from unit.transcripts.scene import Scene, mono, silence, speech
 from unit.transcripts.tripwire import Killed, Kind, Tripwire, When
-
-from functions.transcripts.job_view import by_place
 
 KEY = "in/acme/a.wav"
 PLACE = "transcripts/acme/a.wav"

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from isikit.errors import SpeechUnavailable
 from unit.transcripts.scene import EVENTS, Scene, mono, speech
 

@@ -197,6 +197,7 @@ class Cloud:
         for name, app in apps.items():
             runner = web.AppRunner(
                 app,
+                auto_decompress=False,  # a body goes on as it came
                 access_log=None,
                 handler_cancellation=name == "gateway",  # a client that goes away is felt by the function
                 shutdown_timeout=_SHUTDOWN_SECONDS,

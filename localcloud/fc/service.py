@@ -245,6 +245,7 @@ class FunctionCompute:
         listener = self.listener(function, trigger)
         runner = web.AppRunner(
             answering_all(listener.handle),
+            auto_decompress=False,  # a body goes on as it came
             access_log=None,
             handler_cancellation=True,
             shutdown_timeout=1.0,

@@ -93,6 +93,7 @@ class Desk:
         group = Group(apps, apis, self._invoke, self._clock)
         runner = web.AppRunner(
             answering_all(group.handle, client_max_size=BODY_LIMIT_BYTES),
+            auto_decompress=False,  # a body goes on as it came
             access_log=None,
             shutdown_timeout=1.0,
             max_line_size=HEADER_LINE_LIMIT_BYTES,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -140,3 +141,12 @@ def test_what_is_a_day_old_is_swept_by_the_buckets_own_rules(local: Local) -> No
 
     assert rules("prompts") == {"e/": 2, "masters/e/": 2}
     assert rules("state") == {"day-recipes/": 2, "attempts/": 30}
+
+
+@pytest.mark.parametrize("door", ["gateway", "tts"])
+def test_a_compressed_body_reaches_the_function_as_it_came_and_is_refused_there(local: Local, door: str) -> None:
+    url = local.config["gateway"] if door == "gateway" else local.config["functions"]["tts"]
+    headers = {**local.key, "Content-Encoding": "gzip"}
+    for body in (gzip.compress(b'{"text": "Hello."}'), b"not gzip"):
+        answer = requests.post(url + "/v1/prompts", data=body, headers=headers, timeout=10)
+        assert (answer.status_code, answer.json()["code"]) == (400, "request.not_json")

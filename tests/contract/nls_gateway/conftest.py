@@ -152,9 +152,9 @@ class Service:
             try:
                 for at in range(0, len(pcm), chunk):
                     recognizer.send_audio(pcm[at : at + chunk])
+                recognizer.stop()  # sends too
             except BROKEN:
                 run.names.append("broken")
-            recognizer.stop()
             recognizer.shutdown()
 
         await asyncio.to_thread(work)
@@ -176,9 +176,9 @@ class Service:
             try:
                 for at in range(0, len(pcm), chunk):
                     transcriber.send_audio(pcm[at : at + chunk])
+                transcriber.stop()  # sends too
             except BROKEN:
                 run.names.append("broken")
-            transcriber.stop()
             transcriber.shutdown()
 
         await asyncio.to_thread(work)

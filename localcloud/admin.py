@@ -123,7 +123,7 @@ def _wrong(text: str) -> web.HTTPBadRequest:
 async def _object(request: web.Request) -> dict[str, Any]:
     try:
         given = await request.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _wrong("the body is not JSON") from error
     if not isinstance(given, dict):
         raise _wrong("the body is not a JSON object")

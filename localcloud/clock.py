@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from email.utils import formatdate
 
+_FURTHEST_SECONDS = 50 * 366 * 86400
+
 
 class Clock:
     """Seconds since the epoch plus an offset that only moves forward.
@@ -29,9 +31,9 @@ class Clock:
         return time.time()
 
     def move(self, seconds: float) -> None:
-        """Advance by `seconds` (must not be negative: real clocks do not run backwards for long)."""
-        if seconds < 0:
-            raise ValueError("the clock only moves forward")
+        """Advance by `seconds`: not negative (real clocks do not run backwards for long), and not beyond this century."""
+        if not 0 <= seconds <= _FURTHEST_SECONDS - self._offset:
+            raise ValueError("the clock only moves forward, and by fifty years at the most")
         self._offset += seconds
 
     def http_date(self) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from localcloud.nls.status import invalid, not_built
+
+_DIGITS = re.compile(r"-?[0-9]{1,9}")  # Python's own int takes other digits too, and raises on thousands
 
 
 def number(values: Mapping[str, Any], name: str, default: int, low: int, high: int) -> int:
     """A whole number within its limits, written as a number or as digits (queries)."""
     value = values.get(name, default)
     if isinstance(value, str):
-        digits = value.removeprefix("-")
-        value = int(value) if digits.isascii() and digits.isdigit() else None
+        value = int(value) if _DIGITS.fullmatch(value) else None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:

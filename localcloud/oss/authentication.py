@@ -14,10 +14,12 @@ from localcloud.account import AccessKey, Account
 from localcloud.clock import Clock
 from localcloud.oss import signatures
 from localcloud.oss.errors import OssError, invalid_argument, not_implemented
+from localcloud.oss.numbers import whole
 from localcloud.oss.signatures import Headers
 from localcloud.oss.target import Target
 
 MAX_SKEW_SECONDS = 15 * 60
+_LAST_SECOND = 253_402_300_799  # of the year 9999
 MAX_EXPIRES_SECONDS = 7 * 24 * 3600  # of a V4 presigned URL
 V4_PAYLOAD = "UNSIGNED-PAYLOAD"
 _FORM_V1 = ("policy", "ossaccesskeyid", "signature")
@@ -133,10 +135,11 @@ class Authenticator:
         provided = target.first("Signature")
         if not access_key_id or not expires or not provided:
             raise OssError("AccessDenied", "Signature, Expires and OSSAccessKeyId parameters are required.")
-        if not expires.isdigit():
-            raise OssError("AccessDenied", "Invalid date (should be seconds since epoch): " + expires)
-        if self._clock.now() > int(expires):
-            raise self._expired_url(int(expires))
+        expires_at = whole(expires)
+        if expires_at is None or expires_at > _LAST_SECOND:
+            raise OssError("AccessDenied", "Invalid date (should be seconds since epoch): " + expires[:32])
+        if self._clock.now() > expires_at:
+            raise self._expired_url(expires_at)
         key = self._key(access_key_id, target.first("security-token"))
         string_to_sign = signatures.v1_string_to_sign(target, headers, expires)
         expected = signatures.v1_signature(key.access_key_secret, string_to_sign)
@@ -172,10 +175,11 @@ class Authenticator:
         signed_at = _iso_time(timestamp)
         if signed_at is None:
             raise OssError("AccessDenied", "Invalid signing date in x-oss-date.")
-        if not expires.isdigit() or not 1 <= int(expires) <= MAX_EXPIRES_SECONDS:
-            raise invalid_argument("x-oss-expires must be between 1 and 604800.", "x-oss-expires", expires)
-        if self._clock.now() > signed_at + int(expires):
-            raise self._expired_url(signed_at + int(expires))
+        life = whole(expires)
+        if life is None or not 1 <= life <= MAX_EXPIRES_SECONDS:
+            raise invalid_argument("x-oss-expires must be between 1 and 604800.", "x-oss-expires", expires[:32])
+        if self._clock.now() > signed_at + life:
+            raise self._expired_url(signed_at + life)
         if signed_at > self._clock.now() + MAX_SKEW_SECONDS:
             raise OssError("AccessDenied", "Request is not valid yet.")
         scope = self._scope(target.first("x-oss-credential") or "", timestamp)
@@ -269,7 +273,7 @@ def _additional(text: str, headers: Headers) -> list[str]:
 def _http_time(text: str) -> float | None:
     try:
         return parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return _iso_time(text)
 
 

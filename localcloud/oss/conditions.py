@@ -10,7 +10,7 @@ from localcloud.oss.errors import OssError
 from localcloud.oss.records import StoredObject
 from localcloud.oss.signatures import Headers
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)(,.*)?")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})(,.*)?")
 
 
 def http_date(at: float) -> str:
@@ -59,7 +59,7 @@ def _names(condition: str, etag: str) -> bool:
 def _time(text: str) -> float | None:
     try:
         return parsedate_to_datetime(text).timestamp() if text else None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from localcloud.oss.documents import Row
 from localcloud.oss.errors import OssError, not_implemented
+from localcloud.oss.numbers import whole
 from localcloud.oss.records import Attributes, Version
 
 SETTING = "lifecycle"
@@ -121,9 +122,10 @@ def _due(element: ElementTree.Element) -> Due:
 
 
 def _days(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 2**31 - 1:
+    days = whole(text)
+    if days is None or not 1 <= days <= 2**31 - 1:
         raise OssError("InvalidArgument", "Days must be a positive integer.")
-    return int(text)
+    return days
 
 
 def _text(element: ElementTree.Element, name: str) -> str:

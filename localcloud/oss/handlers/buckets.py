@@ -11,6 +11,7 @@ from localcloud.oss.call import Call
 from localcloud.oss.documents import Row, document, iso_time, parse, url_encoded
 from localcloud.oss.errors import invalid_argument, not_implemented
 from localcloud.oss.listing import Page, page
+from localcloud.oss.numbers import whole
 from localcloud.oss.records import Bucket, StoredObject
 from localcloud.oss.upload import read_small
 
@@ -182,9 +183,10 @@ def limit_of(call: Call) -> int:
     text = call.target.first("max-keys")
     if text is None or text == "":
         return DEFAULT_KEYS
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= MAX_KEYS:
+    limit = whole(text)
+    if limit is None or not 1 <= limit <= MAX_KEYS:
         raise invalid_argument("Argument max-keys must be an integer between 1 and 1000.", "max-keys", text)
-    return int(text)
+    return limit
 
 
 def encoding_of(call: Call) -> bool:

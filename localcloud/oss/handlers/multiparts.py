@@ -16,6 +16,7 @@ from localcloud.oss.handlers.headers import version_headers
 from localcloud.oss.handlers.writes import created, forbids_overwrite
 from localcloud.oss.listing import group
 from localcloud.oss.multipart import MAX_PARTS, Multipart
+from localcloud.oss.numbers import whole
 from localcloud.oss.records import APPENDABLE, MULTIPART, Attributes, Part, StoredObject
 from localcloud.oss.upload import Upload, attributes_of, read_small
 
@@ -210,9 +211,7 @@ def _wanted(body: bytes) -> list[tuple[int, str]]:
         number, etag = part.findtext("PartNumber") or "", _ETAG.fullmatch((part.findtext("ETag") or "").strip())
         if not (number.isascii() and number.isdigit()):
             raise OssError("MalformedXML")
-        if not 1 <= int(number) <= MAX_PARTS:
-            raise _wrong_number(number)
-        wanted.append((int(number), etag[1] if etag else ""))
+        wanted.append((_numbered(number), etag[1] if etag else ""))
     if not wanted:
         raise OssError("MalformedXML")
     return wanted
@@ -229,14 +228,15 @@ def _part_rows(part: Part) -> list[Row]:
 
 
 def _part_number(call: Call) -> int:
-    text = call.target.first("partNumber") or ""
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= MAX_PARTS:
-        raise _wrong_number(text)
-    return int(text)
+    return _numbered(call.target.first("partNumber") or "")
 
 
-def _wrong_number(text: str) -> OssError:
-    return invalid_argument("Part number must be an integer between 1 and 10000, inclusive.", "partNumber", text)
+def _numbered(text: str) -> int:
+    number = whole(text)
+    if number is None or not 1 <= number <= MAX_PARTS:
+        complaint = "Part number must be an integer between 1 and 10000, inclusive."
+        raise invalid_argument(complaint, "partNumber", text[:32])
+    return number
 
 
 def _upload_id(call: Call) -> str:
@@ -250,9 +250,10 @@ def _number(call: Call, name: str, default: int, least: int, most: int) -> int:
     text = call.target.first(name)
     if not text:
         return default
-    if not (text.isascii() and text.isdigit()) or not least <= int(text) <= most:
-        raise invalid_argument(f"Argument {name} must be an integer between {least} and {most}.", name, text)
-    return int(text)
+    number = whole(text)
+    if number is None or not least <= number <= most:
+        raise invalid_argument(f"Argument {name} must be an integer between {least} and {most}.", name, text[:32])
+    return number
 
 
 def _xml(root: str, rows: list[Row]) -> web.Response:

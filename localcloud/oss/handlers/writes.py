@@ -10,6 +10,7 @@ from localcloud.oss.call import Call
 from localcloud.oss.errors import OssError, invalid_argument
 from localcloud.oss.events import object_created
 from localcloud.oss.handlers.headers import deletion_headers, version_headers
+from localcloud.oss.numbers import whole
 from localcloud.oss.records import StoredObject
 from localcloud.oss.signatures import Headers
 from localcloud.oss.upload import Upload, attributes_of
@@ -103,6 +104,7 @@ def _position(call: Call) -> int:
     text = call.target.first("position")
     if text is None:
         raise OssError("MissingArgument", fields={"ArgumentName": "position"}, ec="0016-00000501")
-    if not (text.isascii() and text.isdigit()):
+    position = whole(text)
+    if position is None:
         raise invalid_argument("The position is not a valid number.", "position", text, "0016-00000502")
-    return int(text)
+    return position

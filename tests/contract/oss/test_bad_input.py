@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import oss2
 import pytest
@@ -166,3 +167,32 @@ def test_a_client_that_stalls_is_dropped(tmp_path: Path, path: str) -> None:
 
 def test_a_client_is_given_a_minute() -> None:
     assert oss.STALL_SECONDS == 60
+
+
+@pytest.mark.parametrize("digits", ["9" * 5000, "²"], ids=["thousands", "superscript"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "OSSAccessKeyId=x&Signature=x&Expires={}",
+        "x-oss-signature-version=OSS4-HMAC-SHA256&x-oss-signature=x&x-oss-credential=x"
+        "&x-oss-date=20260101T000000Z&x-oss-expires={}",
+    ],
+    ids=["V1", "V4"],
+)
+def test_a_number_that_is_none_is_refused_before_any_signature(server: Server, query: str, digits: str) -> None:
+    answer = requests.get(f"{server.endpoint}/{BUCKET}/key?{query.format(quote(digits))}", timeout=10)
+    assert answer.status_code in (400, 403)
+    assert answer.content.startswith(b"<?xml")
+
+
+def test_numbers_and_dates_beyond_all_bounds_are_refused_or_ignored(bucket: oss2.Bucket) -> None:
+    bucket.put_object("key", b"0123456789")
+    nines = "9" * 5000
+    assert bucket.get_object("key", headers={"Range": f"bytes=0-{nines}"}).read() == b"0123456789"
+    for params in ({"position": nines, "append": ""}, {"partNumber": nines, "uploadId": "x"}):
+        with pytest.raises(oss2.exceptions.ServerError) as refused:
+            method = "POST" if "append" in params else "PUT"
+            bucket._do(method, bucket.bucket_name, "other", params=params, data=b"x")
+        assert 400 <= refused.value.status < 500
+    future = "Sun, 22 Nov 2026 19:55:00 +99999999999999999999"
+    assert bucket.get_object("key", headers={"If-Unmodified-Since": future}).status == 200

@@ -91,3 +91,30 @@ async def test_what_is_not_there_is_json_too(admin: Any, method: str, path: str,
     async with admin[1].request(method, path) as answer:
         assert answer.status == status
         assert (await answer.json())["error"]
+
+
+@pytest.mark.parametrize(
+    "body", ['{"advance_seconds": 1e400}', '{"advance_seconds": NaN}', '{"advance_seconds": 1e18}']
+)
+async def test_a_clock_that_would_stop_everything_is_not_set(admin: Any, body: str) -> None:
+    cloud, http = admin
+    before = cloud.clock.now()
+    async with http.post("/clock", data=body) as answer:
+        assert answer.status == 400
+    assert cloud.clock.now() - before < 60
+
+
+@pytest.mark.parametrize("path", ["/faults", "/clock", "/timers", "/migrated"])
+async def test_a_body_nested_beyond_reason_is_a_clear_400(admin: Any, path: str) -> None:
+    _, http = admin
+    async with http.post(path, data="[" * 100_000) as answer:
+        assert (answer.status, "JSON" in await answer.text()) == (400, True)
+
+
+@pytest.mark.parametrize(
+    "fault", [{"operation": "os.PutObject"}, {"operation": ""}, {"operation": "oss.PutObject", "nth": 0}, {"nth": 1}]
+)
+async def test_a_fault_that_could_never_strike_is_refused(admin: Any, fault: dict[str, Any]) -> None:
+    _, http = admin
+    async with http.post("/faults", json=fault) as answer:
+        assert answer.status == 400

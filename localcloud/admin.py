@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from localcloud.clock import Clock
-from localcloud.faults import Faults
+from localcloud.faults import SERVICES, Faults
 from localcloud.fc import FunctionCompute
 from localcloud.fc.errors import FcError
 
@@ -48,6 +48,8 @@ class _Door:
     async def arm(self, request: web.Request) -> web.Response:
         settings = await _object(request)
         try:
+            if str(settings.get("operation", "")).partition(".")[0] not in SERVICES:
+                raise ValueError(f"operation begins with one of {', '.join(SERVICES)}, as in oss.PutObject")
             asked = [str(settings.get(name, default)) for name, default in _FAULT_DEFAULTS]
             self._fc.check_fault(*asked)
             fault = self._faults.arm(**settings)

@@ -31,7 +31,7 @@ class Clock:
         return time.time()
 
     def move(self, seconds: float) -> None:
-        """Advance by `seconds`: not negative (real clocks do not run backwards for long), and not beyond this century."""
+        """Advance by `seconds`: not backwards (real clocks do not, for long), and not beyond this century."""
         if not 0 <= seconds <= _FURTHEST_SECONDS - self._offset:
             raise ValueError("the clock only moves forward, and by fifty years at the most")
         self._offset += seconds

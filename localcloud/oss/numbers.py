@@ -8,5 +8,5 @@ _WHOLE = re.compile(r"[0-9]{1,18}")
 
 
 def whole(text: str) -> int | None:
-    """A whole number of up to 18 ASCII digits, or None. Python's `int` takes other digits too, and raises on thousands."""
+    """A whole number of up to 18 ASCII digits, or None. Python's `int` takes other digits and raises on thousands."""
     return int(text) if _WHOLE.fullmatch(text) else None

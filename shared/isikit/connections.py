@@ -41,15 +41,8 @@ class _FreshHTTPPool(HTTPConnectionPool):
         return connection
 
 
-class _FreshHTTPSPool(HTTPSConnectionPool):
-    def _put_conn(self, conn: Any) -> None:
-        _put_back(conn)
-        super()._put_conn(conn)
-
-    def _get_conn(self, timeout: float | None = None) -> Any:
-        connection = super()._get_conn(timeout)
-        _taken(connection)
-        return connection
+class _FreshHTTPSPool(_FreshHTTPPool, HTTPSConnectionPool):
+    """The same over TLS."""
 
 
 class _FreshAdapter(HTTPAdapter):

@@ -18,13 +18,23 @@ THREADS = 2  # requests at work at once, each on one core
 
 
 class Voice:
-    """Piper's `joe` (US English). Safe to use from several threads."""
+    """Piper's `joe` (US English). Safe to use from several threads.
 
-    def __init__(self) -> None:
+    Two readings of one text differ, as they do with the real service.
+
+    Parameters
+    ----------
+    seed
+        Makes the sequence of readings the same in every process; for tests.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
         import onnxruntime  # type: ignore[import-untyped]
         from piper import PiperVoice
         from piper.config import PiperConfig
 
+        if seed is not None:
+            onnxruntime.set_seed(seed)
         folder = weights.voice_folder()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -86,9 +96,10 @@ class Ears:
 
 
 class Models:
-    """Both, each loaded once, by the first request that needs it."""
+    """Both, each loaded once, by the first request that needs it. `seed`: see `Voice`."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int | None = None) -> None:
+        self._seed = seed
         self._loading = threading.Lock()
         self._voice: Voice | None = None
         self._ears: Ears | None = None
@@ -97,7 +108,7 @@ class Models:
         """The voice."""
         with self._loading:
             if self._voice is None:
-                self._voice = Voice()
+                self._voice = Voice(self._seed)
             return self._voice
 
     def ears(self) -> Ears:

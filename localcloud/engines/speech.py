@@ -27,9 +27,10 @@ _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 
 
 class SpeechEngine:
-    """See `Engine`. The child is started by the first request and started again if it died."""
+    """See `Engine`. The child is started by the first request, and again if it died. `seed`: see `Voice`."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int | None = None) -> None:
+        self._arguments = [] if seed is None else [str(seed)]
         weights.require_packages()
         self._tone = ToneEngine()
         self._starting = asyncio.Lock()
@@ -114,6 +115,7 @@ class SpeechEngine:
                     sys.executable,
                     "-m",
                     "localcloud.engines.worker",
+                    *self._arguments,
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
                     cwd=ROOT,

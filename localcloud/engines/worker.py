@@ -1,4 +1,4 @@
-"""The child process of the `speech` engine: `python -m localcloud.engines.worker`, spoken to over its pipes.
+"""The child process of the `speech` engine: `python -m localcloud.engines.worker [SEED]`, spoken to over its pipes.
 
 It ends when its standard input ends, so that it never outlives its parent.
 """
@@ -19,7 +19,7 @@ def main() -> None:
     """Answer requests until the end of standard input."""
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # whatever a library prints must not land among the answers
-    models, writing = Models(), threading.Lock()
+    models, writing = Models(int(sys.argv[1]) if sys.argv[1:] else None), threading.Lock()
     with ThreadPoolExecutor(THREADS) as pool:
         while (message := pipes.read(requests)) is not None:
             pool.submit(_answer, models, message[0], message[1], answers, writing)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,12 +56,11 @@ def await_transcript(local: dict[str, Any], key: str, folder: Path) -> Transcrip
 
 
 def word_error_rate(spoken: str, recognised: str) -> float:
-    """Share of words wrong, regardless of case and punctuation."""
-    return float(jiwer.wer(_words(spoken), _words(recognised)))
+    """Share of words wrong, regardless of case, punctuation and whether a number is written in digits or words."""
+    from whisper_normalizer.english import EnglishTextNormalizer
 
-
-def _words(text: str) -> str:
-    return " ".join(re.findall(r"[\w']+", text.lower()))
+    written = EnglishTextNormalizer()
+    return float(jiwer.wer(written(spoken), written(recognised)))
 
 
 def _fetch(local: dict[str, Any], key: str, folder: Path) -> Path:

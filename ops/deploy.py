@@ -65,6 +65,7 @@ def _environment(endpoints: Endpoints, versions: dict[str, int]) -> dict[str, st
         "AUDIO_LAYER_VERSION": str(versions["audio"]),
         **{f"ISI_BUCKET_{kind.upper()}": name for kind, name in BUCKETS.items()},
         "ISI_OSS_INTERNAL": endpoints.oss,
+        "ISI_OSS_PUBLIC": endpoints.oss,
         "ISI_NLS_REST": endpoints.nls_rest,
         "ISI_NLS_WEBSOCKET": endpoints.nls_websocket,
         "ISI_NLS_PUBLIC_REST": endpoints.nls_rest,

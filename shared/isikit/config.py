@@ -124,6 +124,12 @@ class Settings:
         default="cn-beijing",
     )
     oss_internal: str = _setting(_http, "OSS endpoint for the functions.")
+    oss_public: str = _setting(
+        # What is signed for it (uploads, links) is a bearer's right: not in clear text.
+        _url("http", "https", tls=True),
+        "OSS as clients reach it: a custom domain of the recordings bucket, or an endpoint of OSS. Accounts opened "
+        "since 2025-03-20 need the domain in mainland regions.",
+    )
     bucket_prompts: str = _setting(_bucket, "Bucket of prompts and their masters.")
     bucket_recordings: str = _setting(_bucket, "Bucket of recordings and transcripts.")
     bucket_state: str = _setting(_bucket, "Bucket of journals, claims, recipes, tenants and keys.")

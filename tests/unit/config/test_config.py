@@ -13,6 +13,7 @@ from isikit.errors import ConfigError
 
 GOOD = {
     "ISI_OSS_INTERNAL": "https://oss-cn-beijing-internal.aliyuncs.com",
+    "ISI_OSS_PUBLIC": "https://recordings.example.com",
     "ISI_BUCKET_PROMPTS": "speech-prompts",
     "ISI_BUCKET_RECORDINGS": "speech-recordings",
     "ISI_BUCKET_STATE": "speech-state",

@@ -14,6 +14,7 @@ from isikit.objects import OssStore
 SHARED = Path(__file__).parents[3] / "shared"
 ENVIRONMENT = {
     "ISI_OSS_INTERNAL": "https://oss-cn-beijing-internal.aliyuncs.com",
+    "ISI_OSS_PUBLIC": "https://oss-cn-beijing.aliyuncs.com",
     "ISI_BUCKET_PROMPTS": "isi-prompts",
     "ISI_BUCKET_RECORDINGS": "isi-recordings",
     "ISI_BUCKET_STATE": "isi-state",

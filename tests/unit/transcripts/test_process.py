@@ -15,6 +15,7 @@ from isikit import config, objects
 ROOT = Path(__file__).parents[3]
 ENVIRONMENT = {
     "ISI_OSS_INTERNAL": "http://127.0.0.1:1",
+    "ISI_OSS_PUBLIC": "http://127.0.0.1:1",
     "ISI_BUCKET_PROMPTS": "the-prompts",
     "ISI_BUCKET_RECORDINGS": "the-recordings",
     "ISI_BUCKET_STATE": "the-state",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 _EXACT = {"/v1/token": "token", "/v1/uploads": "token", "/v1/recognitions": "asr"}
 _TREES = {"/v1/token/": "token", "/v1/uploads/": "token", "/v1/recognitions/": "asr"}
-_PREFIXES = {"/v1/jobs": "asr", "/v1/calls": "asr"}
+_PREFIXES = {"/v1/jobs": "asr", "/v1/calls": "asr", "/v1/callbacks/": "asr"}
 
 
 def function_of(path: str) -> str:

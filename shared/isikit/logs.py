@@ -65,6 +65,7 @@ FIELDS: dict[str, Field] = {
     "operation": Field(str, "call to a service, for example oss.PutObject"),
     "pieces": Field(int, "pieces a text was split into"),
     "port": Field(int, "port that is listened on"),
+    "possible_double": Field(int, "tasks that may have been paid twice: it was not known whether the first was taken"),
     "prompt_id": Field(str, "a prompt; not the URL, which also names the rendition"),
     "reason": Field(str, "why, as a code"),
     "recognitions": Field(int, "stretches of speech sent to be recognised"),

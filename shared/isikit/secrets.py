@@ -114,6 +114,10 @@ class Keys:
         """The tenant's key for prompt ids, 32 bytes: a plain hash of a short text could be guessed from its URL."""
         return self._derive(self.version, b"url:" + tenant_id.encode())
 
+    def mac_key(self, purpose: str, version: int | None = None) -> bytes:
+        """The key of one purpose's HMACs, 32 bytes; of the current version, or of one that `knows`."""
+        return self._derive(self.version if version is None else version, b"mac:" + purpose.encode())
+
     def seal(self, plain: bytes, *, purpose: str, aad: bytes) -> bytes:
         """Encrypt and authenticate.
 

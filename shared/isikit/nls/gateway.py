@@ -103,7 +103,12 @@ class Gateway:
             answer, or the answer has no end that can be told from a break.
         Overloaded, DeadlineExceeded
         """
-        request = _Request(self, self._prefix + path, body, headers, deadline, most_bytes)
+        request = _Request(self, "POST", self._prefix + path, body, headers, deadline, most_bytes)
+        return await self._threads.run(request.send, deadline, request.cut)
+
+    async def get(self, path: str, headers: Mapping[str, str], deadline: Deadline, *, most_bytes: int) -> Answer:
+        """As `post`, without a body."""
+        request = _Request(self, "GET", self._prefix + path, None, headers, deadline, most_bytes)
         return await self._threads.run(request.send, deadline, request.cut)
 
     async def close(self) -> None:
@@ -178,10 +183,17 @@ class _Request:
     """One request in its thread, and the way to cut it off from outside."""
 
     def __init__(
-        self, gateway: Gateway, path: str, body: bytes, headers: Mapping[str, str], deadline: Deadline, most_bytes: int
+        self,
+        gateway: Gateway,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        deadline: Deadline,
+        most_bytes: int,
     ) -> None:
         self._gateway = gateway
-        self._path, self._body = path, body
+        self._method, self._path, self._body = method, path, body
         self._headers = {"Accept-Encoding": "identity", **headers}
         self._deadline, self._most_bytes = deadline, most_bytes
         self._lock = threading.Lock()  # of `_line` and `_response`: what is given back is never cut
@@ -219,7 +231,7 @@ class _Request:
         self._deadline.check()
         seconds = max(self._deadline.remaining(), 0.05)
         response = pool.urlopen(
-            "POST",
+            self._method,
             self._path,
             body=self._body,
             headers=self._headers,

@@ -13,7 +13,6 @@ from functions.leases.lease import Leases, from_settings
 from functions.leases.openapi import DOCUMENT
 from isikit import config
 from isikit.host import context, json_response, make_app, parse_json, read_body
-from isikit.identity import identify
 
 BODY_LIMIT_BYTES = 4096
 
@@ -28,9 +27,10 @@ def routes(leases: Callable[[], Leases]) -> list[Route]:
     """
 
     async def post_token(request: Request) -> Response:
-        tenant = identify(request.headers, await leases().tenants.current())
+        caller = await leases().doors.identify(request.headers, request.scope)
         body = await read_body(request, BODY_LIMIT_BYTES)
-        lease = await leases().grant(tenant, parse_json(body) if body.strip() else {}, context.current().deadline)
+        wish = parse_json(body) if body.strip() else {}
+        lease = await leases().grant(caller.tenant, wish, context.current().deadline)
         return json_response(lease, headers={"Cache-Control": "no-store"})
 
     async def get_openapi(_: Request) -> Response:

@@ -16,7 +16,9 @@ from isikit import logs
 from isikit.config import Settings
 from isikit.errors import ConfigError, Forbidden, IsiError
 from isikit.host.context import Deadline
+from isikit.identity import Doors
 from isikit.nls.token import TokenSource
+from isikit.secrets import KeyRing
 from isikit.stamps import rfc3339
 from isikit.tenants import Tenant, Tenants
 
@@ -56,8 +58,8 @@ class Leases:
 
     Parameters
     ----------
-    tenants
-        Who may have one.
+    doors
+        Who is calling.
     tokens
         The instance's speech token.
     endpoints, region
@@ -66,7 +68,7 @@ class Leases:
         Wall time, epoch seconds.
     """
 
-    tenants: Tenants
+    doors: Doors
     tokens: TokenSource
     endpoints: Endpoints
     region: str
@@ -128,8 +130,9 @@ def from_settings(settings: Settings) -> Leases:
     """What the deployment describes."""
     from isikit import credentials, objects
 
+    state = objects.stores().state
     return Leases(
-        tenants=Tenants(objects.stores().state, settings.tenants_key),
+        doors=Doors(Tenants(state, settings.tenants_key), KeyRing(state, settings.keys_key)),
         tokens=TokenSource(settings, credentials.provider),
         endpoints=Endpoints(settings.nls_public_websocket, settings.nls_public_rest),
         region=settings.region,

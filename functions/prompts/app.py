@@ -20,7 +20,6 @@ from functions.prompts.service import Prompts, instance
 from isikit.errors import RequestError
 from isikit.host import EventContext, json_response, make_app, read_json
 from isikit.host import context as request_context
-from isikit.identity import identify
 from isikit.tenants import Tenant
 
 _NOT_STORED = {"Cache-Control": "no-store"}
@@ -36,7 +35,7 @@ def routes(prompts: Callable[[], Prompts]) -> list[Route]:
     """
 
     async def caller(request: Request) -> Tenant:
-        return identify(request.headers, await prompts().tenants.current())
+        return (await prompts().doors.identify(request.headers, request.scope)).tenant
 
     async def post_prompt(request: Request) -> Response:
         tenant = await caller(request)

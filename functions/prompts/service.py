@@ -19,6 +19,7 @@ from functions.prompts.warm import Warm
 from isikit import config, credentials, objects
 from isikit.config import Settings
 from isikit.errors import ConfigError, FieldError
+from isikit.identity import Doors
 from isikit.nls import synthesis as nls
 from isikit.nls.token import TokenSource
 from isikit.objects import Stores
@@ -37,6 +38,7 @@ class Prompts:
     """What one instance works with."""
 
     base_url: str
+    doors: Doors
     tenants: Tenants
     keys: KeyRing
     cache: Cache
@@ -74,7 +76,7 @@ def assemble(
     recipes = Recipes(stores.state, keys)
     threads = BoundedThreads("derive", DERIVING_THREADS)
     maker = Maker(cache, stores.state, recipes, synthesis, owner=owner, threads=threads)
-    return Prompts(base_url, tenants, keys, cache, recipes, maker, later)
+    return Prompts(base_url, Doors(tenants, keys), tenants, keys, cache, recipes, maker, later)
 
 
 def from_settings(settings: Settings) -> Prompts:

@@ -22,7 +22,6 @@ from isikit import logs
 from isikit.errors import DeadlineExceeded
 from isikit.host import context, json_response, make_app
 from isikit.host.context import Deadline, RequestContext
-from isikit.identity import identify
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -114,7 +113,7 @@ def application(process: Callable[[], Transcripts]) -> ASGIApp:
     """The HTTP side, over what `process` returns when the first request comes."""
 
     async def tenant_of(request: Request) -> Tenant:
-        return identify(request.headers, await process().tenants.current())
+        return (await process().doors.identify(request.headers, request.scope)).tenant
 
     async def job(request: Request) -> Response:
         tenant = await tenant_of(request)

@@ -15,6 +15,7 @@ from isikit.audio.probe import Decoded, Limits, decode
 from isikit.objects import ObjectStore
 
 if TYPE_CHECKING:
+    from isikit.identity import Doors
     from isikit.tenants import Tenants
 
 CLAIM_SECONDS: Final = 20.0
@@ -31,6 +32,8 @@ class Transcripts:
     ----------
     recordings, state
         The buckets, with their names.
+    doors, tenants
+        Who is calling, and who there is.
     recognise
         Recognises one piece, with its own retries.
     decode
@@ -49,6 +52,7 @@ class Transcripts:
     state: ObjectStore
     recordings_bucket: str
     state_bucket: str
+    doors: Doors
     tenants: Tenants
     recognise: Recognise
     decode: Callable[[bytes, int | None, Limits], Awaitable[Decoded]]
@@ -62,18 +66,22 @@ class Transcripts:
 def transcripts() -> Transcripts:
     """The process's own, made from the settings when first needed."""
     from isikit import config, credentials, objects
+    from isikit.identity import Doors
     from isikit.nls.recognition import Recogniser
     from isikit.nls.token import TokenSource
+    from isikit.secrets import KeyRing
     from isikit.tenants import Tenants
 
     settings = config.settings()
     stores = objects.stores()
+    tenants = Tenants(stores.state, settings.tenants_key)
     return Transcripts(
         recordings=stores.recordings,
         state=stores.state,
         recordings_bucket=settings.bucket_recordings,
         state_bucket=settings.bucket_state,
-        tenants=Tenants(stores.state, settings.tenants_key),
+        doors=Doors(tenants, KeyRing(stores.state, settings.keys_key)),
+        tenants=tenants,
         recognise=patiently(Recogniser(settings).recognise, TokenSource(settings, credentials.provider)),
         decode=_decode_in_child,
         speaking=asyncio.Semaphore(settings.nls_concurrency),

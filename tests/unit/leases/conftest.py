@@ -15,7 +15,9 @@ from isikit.config import Settings
 from isikit.credentials import Credentials
 from isikit.host import make_app
 from isikit.host.context import Deadline
+from isikit.identity import Doors
 from isikit.nls.token import SpeechToken, TokenSource
+from isikit.secrets import KeyRing
 from isikit.tenants import Tenants
 from support import asgi
 from support.memory_store import MemoryStore, MovableClock, StoredObject
@@ -52,7 +54,7 @@ class World:
         self.api = FakeTokenApi(self.clock)
         self.tenant()
         leases = Leases(
-            tenants=Tenants(self.store),
+            doors=Doors(Tenants(self.store), KeyRing(self.store)),
             tokens=TokenSource(cast(Settings, None), cast(Credentials, None), fetcher=self.api, now=self.clock.now),
             endpoints=Endpoints("wss://nls.example.com/ws/v1", "https://nls.example.com"),
             region="cn-beijing",

@@ -213,7 +213,7 @@ async def test_while_oss_hangs_one_request_waits_and_the_others_go_on_with_what_
 async def test_the_one_that_waits_does_so_for_a_second_at_most(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("isikit.tenants.HEAD_SECONDS", 0.01)
+    monkeypatch.setattr("isikit.tenants.polling.HEAD_SECONDS", 0.01)
     bucket = Bucket("acme")
     tenants = Tenants(bucket, clock=clock)
     await tenants.current()

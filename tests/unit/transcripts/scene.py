@@ -20,7 +20,9 @@ from isikit.audio import wav
 from isikit.audio.probe import Decoded, Limits
 from isikit.errors import AudioError
 from isikit.host.context import Deadline
+from isikit.identity import Doors
 from isikit.objects import ObjectStore
+from isikit.secrets import KeyRing
 from isikit.tenants import Tenants
 from support.memory_store import MemoryStore, MovableClock, StoredObject, memory_stores
 
@@ -165,6 +167,7 @@ class Scene:
             state=state,
             recordings_bucket=BUCKET,
             state_bucket="state",
+            doors=Doors(Tenants(self.state), KeyRing(self.state)),
             tenants=Tenants(self.state),
             recognise=self.recognise,
             decode=self.decode,

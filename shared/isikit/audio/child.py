@@ -7,7 +7,7 @@ payload`:
 `H`  JSON `{channels, rate_hz, source_rate_hz, codec}`, once, first
 `0`  s16le samples of the first channel
 `1`  s16le samples of the second channel
-`E`  JSON `{samples, damaged}`, last
+`E`  JSON `{samples, damaged}`, last; when only measuring also `levels`, and no samples before it
 `X`  JSON `{code, detail}` instead of `E`: this file cannot be decoded
 ==== ================================================================
 
@@ -18,8 +18,10 @@ after the libraries are loaded the process itself may not open one more descript
 
 from __future__ import annotations
 
+import audioop
 import io
 import json
+import math
 import resource
 import struct
 import sys
@@ -49,6 +51,7 @@ class Orders(NamedTuple):
     max_seconds: float
     cpu_seconds: int
     memory_bytes: int
+    measure: bool = False
 
 
 class _Unreadable(Exception):
@@ -90,15 +93,40 @@ class _Out:
         self._stream.write(kind + struct.pack(">I", len(payload)))
         self._stream.write(payload)
 
+    def write_part(self, planes: list[memoryview]) -> None:
+        for number, plane in enumerate(planes):
+            self.write(b"%d" % number, plane)
+
     def say(self, kind: bytes, **values: object) -> None:
         self.write(kind, json.dumps(values).encode())
         self._stream.flush()
 
 
+class _Levels:
+    """Takes samples instead of `_Out`, and keeps only how loud each channel is, and what sets the two apart."""
+
+    def __init__(self) -> None:
+        self._squares = [0.0, 0.0, 0.0]  # of the first channel, the second, and their difference
+        self._samples = 0
+
+    def write_part(self, planes: list[memoryview]) -> None:
+        sounds = [bytes(plane) for plane in planes]
+        if len(sounds) == 2:
+            sounds.append(audioop.add(sounds[0], audioop.mul(sounds[1], 2, -1), 2))
+        count = len(sounds[0]) // 2
+        for number, sound in enumerate(sounds):
+            self._squares[number] += audioop.rms(sound, 2) ** 2 * count
+        self._samples += count
+
+    def rms(self) -> list[int]:
+        """Of both channels and of their difference; 0 for what is not there."""
+        return [round(math.sqrt(squares / max(self._samples, 1))) for squares in self._squares]
+
+
 class _Channels:
     """Resamples what comes to planar s16 and writes it out, to the exact number of samples."""
 
-    def __init__(self, out: _Out, rate_hz: int, channels: int, max_seconds: float) -> None:
+    def __init__(self, out: _Out | _Levels, rate_hz: int, channels: int, max_seconds: float) -> None:
         self._out = out
         self._rate_hz, self._layout = rate_hz, "stereo" if channels == 2 else "mono"
         self._max_seconds = max_seconds
@@ -145,8 +173,7 @@ class _Channels:
             if part is None:  # a resampler with nothing to do hands the end-of-stream mark through
                 continue
             count = min(part.samples, due - self.samples)
-            for number, plane in enumerate(part.planes):
-                self._out.write(b"%d" % number, memoryview(plane)[: 2 * count])
+            self._out.write_part([memoryview(plane)[: 2 * count] for plane in part.planes])
             self.samples += count
 
 
@@ -225,6 +252,7 @@ def _stream(orders: Orders, container: Any, stream: Any, out: _Out) -> None:
     import av
 
     channels: _Channels | None = None
+    levels = _Levels() if orders.measure else None
     damaged = 0
     packets = iter(container.demux(stream))
     while True:
@@ -242,7 +270,7 @@ def _stream(orders: Orders, container: Any, stream: Any, out: _Out) -> None:
             continue
         for frame in frames:
             if channels is None:
-                channels = _begin(orders, stream, frame, out)
+                channels = _begin(orders, stream, frame, out, levels)
             channels.take(frame)
     if channels is not None:
         channels.finish()
@@ -250,16 +278,17 @@ def _stream(orders: Orders, container: Any, stream: Any, out: _Out) -> None:
         if damaged:
             raise _Unreadable("Nothing in the file could be decoded.")
         raise _Unreadable("The file holds no sound.", "audio.empty")
-    out.say(b"E", samples=channels.samples, damaged=damaged)
+    found = {} if levels is None else {"levels": levels.rms()}
+    out.say(b"E", samples=channels.samples, damaged=damaged, **found)
 
 
-def _begin(orders: Orders, stream: Any, frame: av.AudioFrame, out: _Out) -> _Channels:
+def _begin(orders: Orders, stream: Any, frame: av.AudioFrame, out: _Out, levels: _Levels | None) -> _Channels:
     count = frame.layout.nb_channels
     if count > MAX_CHANNELS:
         raise _Unreadable(f"The recording has {count} channels; one or two are read.")
     rate_hz = orders.rate_hz or (8000 if frame.sample_rate == 8000 else 16000)
     out.say(b"H", channels=count, rate_hz=rate_hz, source_rate_hz=frame.sample_rate, codec=stream.codec_context.name)
-    return _Channels(out, rate_hz, count, orders.max_seconds)
+    return _Channels(levels or out, rate_hz, count, orders.max_seconds)
 
 
 if __name__ == "__main__":

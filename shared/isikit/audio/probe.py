@@ -76,6 +76,38 @@ class Decoded:
     damaged: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a recording is like, without its sound: for those that are too long to be held in memory decoded.
+
+    Attributes
+    ----------
+    channels
+        One or two.
+    levels
+        RMS (of s16 samples) of the first channel, the second, and the difference of the two; 0 for what is not there.
+    """
+
+    duration_ms: int
+    channels: int
+    levels: tuple[int, int, int]
+    container: str
+    codec: str
+    source_rate_hz: int
+    damaged: int = 0
+
+
+async def measure(data: bytes, *, limits: Limits | None = None) -> Measured:
+    """Decode as `decode` does, in a child with the same limits, and keep nothing but what it is like.
+
+    Raises
+    ------
+    AudioError
+        As `decode`.
+    """
+    return (await _ask(data, None, limits or Limits(), measure=True)).measured()
+
+
 async def decode(data: bytes, *, rate_hz: int | None = None, limits: Limits | None = None) -> Decoded:
     """Decode WAV, MP3, MP4/M4A, Ogg or FLAC.
 
@@ -92,7 +124,11 @@ async def decode(data: bytes, *, rate_hz: int | None = None, limits: Limits | No
         `audio.unreadable`, `audio.empty`, `audio.too_long`, `audio.too_large`, or `audio.crashed` (the decoder died,
         or took more time or memory than it may), with the reason in plain words.
     """
-    limits = limits or Limits()
+    return (await _ask(data, rate_hz, limits or Limits(), measure=False)).decoded()
+
+
+async def _ask(data: bytes, rate_hz: int | None, limits: Limits, *, measure: bool) -> _Answer:
+    """Have a child decode, and return what it said, judged as a whole."""
     if len(data) > limits.max_bytes:
         raise AudioError(f"The file is larger than {limits.max_bytes} bytes.", code="audio.too_large")
     container = container_of(data[:64])
@@ -103,6 +139,7 @@ async def decode(data: bytes, *, rate_hz: int | None = None, limits: Limits | No
         "max_seconds": limits.max_seconds,
         "cpu_seconds": limits.cpu_seconds,
         "memory_bytes": limits.memory_bytes,
+        "measure": measure,
     }
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-s", "-B", "-m", "isikit.audio.child", json.dumps(orders)),
@@ -114,7 +151,7 @@ async def decode(data: bytes, *, rate_hz: int | None = None, limits: Limits | No
         start_new_session=True,
         limit=_CHUNK,
     )
-    answer = _Answer(container, limits)
+    answer = _Answer(container, limits, measure=measure)
     try:
         async with asyncio.timeout(limits.wall_seconds):
             await _converse(process, data, answer)
@@ -122,7 +159,8 @@ async def decode(data: bytes, *, rate_hz: int | None = None, limits: Limits | No
         raise AudioError(f"Decoding took longer than {limits.wall_seconds:.0f} s.", code="audio.crashed") from error
     finally:
         await _end(process)
-    return answer.result(process.returncode)
+    answer.judge(process.returncode)
+    return answer
 
 
 def _environment() -> dict[str, str]:
@@ -172,13 +210,15 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 class _Answer:
     """What the child said so far, checked as it comes."""
 
-    def __init__(self, container: str, limits: Limits) -> None:
+    def __init__(self, container: str, limits: Limits, *, measure: bool) -> None:
         self._container = container
         self._limits = limits
+        self._measure = measure
         self._header: dict[str, Any] = {}
         self._channels: list[bytearray] = []
         self._most_bytes = 0
         self._end: dict[str, Any] | None = None
+        self._levels: list[int] = []
         self._refusal: AudioError | None = None
 
     async def read(self, stdout: asyncio.StreamReader) -> None:
@@ -204,6 +244,7 @@ class _Answer:
                 self._begin(said)
             elif kind == b"E":
                 self._end = {"samples": int(said["samples"]), "damaged": int(said["damaged"])}
+                self._levels = [min(int(level), 1 << 16) for level in said["levels"]] if self._measure else []
             elif kind == b"X":
                 self._refusal = AudioError(str(said["detail"])[:200], code=_REFUSALS[said["code"]])
             else:
@@ -219,25 +260,51 @@ class _Answer:
         self._channels = [bytearray() for _ in range(header["channels"])]
         self._most_bytes = 2 * int((self._limits.max_seconds + 1) * header["rate_hz"])
 
-    def result(self, returncode: int | None) -> Decoded:
-        """The decoded audio, or the reason why there is none."""
+    def judge(self, returncode: int | None) -> None:
+        """Raise the reason why there is no result, if there is none."""
         if self._refusal is not None:
             raise self._refusal
-        if returncode != 0 or self._end is None:
+        if returncode != 0 or self._end is None or not self._header:
             raise _broken(returncode)
-        lengths = {len(channel) for channel in self._channels}
-        if lengths != {2 * self._end["samples"]}:
+        due = 0 if self._measure else 2 * self._end["samples"]
+        most = int((self._limits.max_seconds + 1) * self._header["rate_hz"])
+        if {len(channel) for channel in self._channels} != {due} or not 0 <= self._end["samples"] <= most:
             raise _broken()
-        rate_hz = self._header["rate_hz"]
+        if self._measure and len(self._levels) != 3:
+            raise _broken()
+
+    def decoded(self) -> Decoded:
+        """The decoded audio, once it was judged."""
         return Decoded(
             channels=[bytes(channel) for channel in self._channels],
-            rate_hz=rate_hz,
-            duration_ms=round(self._end["samples"] * 1000 / rate_hz),
+            rate_hz=self._header["rate_hz"],
+            duration_ms=self._duration_ms(),
             container=self._container,
             codec=self._header["codec"],
             source_rate_hz=self._header["source_rate_hz"],
-            damaged=self._end["damaged"],
+            damaged=self._ending()["damaged"],
         )
+
+    def measured(self) -> Measured:
+        """What was measured, once it was judged."""
+        first, second, difference = self._levels
+        return Measured(
+            duration_ms=self._duration_ms(),
+            channels=len(self._channels),
+            levels=(first, second, difference),
+            container=self._container,
+            codec=self._header["codec"],
+            source_rate_hz=self._header["source_rate_hz"],
+            damaged=self._ending()["damaged"],
+        )
+
+    def _duration_ms(self) -> int:
+        return round(self._ending()["samples"] * 1000 / int(self._header["rate_hz"]))
+
+    def _ending(self) -> dict[str, Any]:
+        if self._end is None:
+            raise _broken()
+        return self._end
 
 
 def _broken(returncode: int | None = None) -> AudioError:

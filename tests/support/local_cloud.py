@@ -15,6 +15,8 @@ from typing import Any
 
 import requests
 
+from support.canary import CANARY
+
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 90
 
@@ -26,13 +28,20 @@ class Local:
         self.process = process
         self.out = out
         self.config: dict[str, Any] = json.loads((out / "local.json").read_text())
+        CANARY.secret("API key", self.config["tenant"]["api_key"], self.config["tenant"]["api_key"].partition(".")[2])
+        announced = json.loads((out / "run" / "endpoints.json").read_text())
+        CANARY.secret("AccessKey", announced["access_key_id"], announced["access_key_secret"])
 
     @property
     def key(self) -> dict[str, str]:
         return {"X-Api-Key": self.config["tenant"]["api_key"]}
 
     def post(self, path: str, **options: Any) -> requests.Response:
-        return requests.post(self.config["gateway"] + path, timeout=40, **{"headers": self.key, **options})
+        CANARY.body(options.get("json") or options.get("data"))
+        answer = requests.post(self.config["gateway"] + path, timeout=40, **{"headers": self.key, **options})
+        if path == "/v1/token" and answer.ok:
+            CANARY.secret("speech token", answer.json()["token"])
+        return answer
 
     def get(self, path: str, **options: Any) -> requests.Response:
         return requests.get(self.config["gateway"] + path, timeout=40, **{"headers": self.key, **options})

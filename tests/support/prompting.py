@@ -23,12 +23,14 @@ from isikit.config import Settings
 from isikit.credentials import Credentials
 from isikit.host import make_app
 from isikit.host.context import Deadline
-from isikit.nls.synthesis import Pcm, Utterance
-from isikit.nls.token import SpeechToken, TokenSource
+from isikit.nls.synthesis import Pcm, Speaker, Utterance
+from isikit.nls.token import SpeechToken, TokenFetcher, TokenSource
 from isikit.objects import Stores
 from isikit.secrets import KeyRing
 from isikit.tenants import Tenants
+from support.canary import CANARY
 from support.memory_store import MemoryStore, MovableClock, StoredObject, memory_stores
+from support.outward import Outward, OutwardLater, OutwardSpeaker, OutwardTokens
 
 BASE_URL = "https://prompts.example.com"
 API_KEY = "k-one.0123456789abcdef0123456789abcdef"
@@ -82,6 +84,7 @@ class FakeSpeaker:
     async def speak(self, utterance: Utterance, token: SpeechToken, deadline: Deadline) -> Pcm:
         """See `Speaker.speak`."""
         self.said.append(utterance)
+        CANARY.text(utterance.text)
         take = len(self.said)
         async with self._asked:
             self._asked.notify_all()
@@ -169,6 +172,8 @@ class Instance:
         """One request. Header names of the answer are in lower case."""
         sent: list[dict[str, Any]] = []
         requests = [{"type": "http.request", "body": body, "more_body": False}]
+        CANARY.secret("API key", key.partition(".")[2])
+        CANARY.body(body)
 
         async def receive() -> dict[str, Any]:
             if requests:
@@ -220,6 +225,7 @@ class World:
     wall: MovableClock = field(default_factory=MovableClock)
     speaker: FakeSpeaker = field(default_factory=FakeSpeaker)
     later: FakeLater = field(default_factory=FakeLater)
+    tokens_from: TokenFetcher | None = None
     concurrency: int = 8
     stores: Stores = field(init=False)
 
@@ -243,16 +249,30 @@ class World:
         """Write tenants.json."""
         self._config("config/tenants.json", {"version": 1, "tenants": entries})
 
-    def instance(self) -> Instance:
-        """A new instance on the same buckets, with the same speech service."""
-        tokens = TokenSource(cast(Settings, None), cast(Credentials, None), fetcher=FakeTokens())
+    def instance(self, outward: Outward | None = None, speaker: Speaker | None = None) -> Instance:
+        """A new instance on the same buckets, with the same speech service.
+
+        Parameters
+        ----------
+        outward
+            What counts, and strikes, its calls.
+        speaker
+            Speaks instead of `self.speaker`.
+        """
+        outward = outward or Outward()
+        tokens = TokenSource(
+            cast(Settings, None),
+            cast(Credentials, None),
+            fetcher=OutwardTokens(self.tokens_from or FakeTokens(), outward),
+        )
+        stores = outward.stores(self.stores)
         prompts = assemble(
             base_url=BASE_URL,
-            stores=self.stores,
-            tenants=Tenants(self.stores.state, clock=self.wall.now),
-            keys=KeyRing(self.stores.state, clock=self.wall.now),
-            synthesis=Synthesis(self.speaker, tokens, self.concurrency),
-            later=cast(Later, self.later),
+            stores=stores,
+            tenants=Tenants(stores.state, clock=self.wall.now),
+            keys=KeyRing(stores.state, clock=self.wall.now),
+            synthesis=Synthesis(OutwardSpeaker(speaker or self.speaker, outward), tokens, self.concurrency),
+            later=cast(Later, OutwardLater(self.later, outward)),
             owner=f"instance-{id(object())}",
             clock=self.wall.now,
         )

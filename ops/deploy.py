@@ -71,6 +71,7 @@ def _environment(endpoints: Endpoints, versions: dict[str, int]) -> dict[str, st
         "ISI_NLS_PUBLIC_REST": endpoints.nls_rest,
         "ISI_NLS_PUBLIC_WEBSOCKET": endpoints.nls_websocket,
         "ISI_POP_NLS_META": endpoints.pop,
+        "ISI_POP_STS": endpoints.pop,
         "ISI_FC_ENDPOINT": endpoints.fc,
         "ISI_PUBLIC_BASE_URL": endpoints.gateway,
     }

@@ -151,6 +151,11 @@ class Settings:
         _url("http", "https", tls=True, bare_host=True),
         "Base or host of CreateToken; https unless the host is loopback.",
     )
+    pop_sts: str = _setting(
+        _url("http", "https", tls=True, bare_host=True),
+        "Base or host of STS, for tenants with a role_arn; https unless the host is loopback.",
+        default="https://sts.aliyuncs.com",
+    )
     fc_endpoint: str = _setting(_http, "Base of Function Compute's API, for asynchronous self-invocation.")
     public_base_url: str = _setting(_http, "What every prompt URL starts with.")
     nls_transport: str = _setting(_one_of("rest", "sdk"), "How synthesis is called.", default="rest")

@@ -1,30 +1,27 @@
 """The service's own keys: they name prompts (HMAC) and seal what is stored or handed out (AES-GCM).
 
 One master key lies in the state bucket. Every use derives a key of its own from it (HKDF-SHA-256, RFC 5869), so that
-what one purpose gives away is of no use to another.
+what one purpose gives away is of no use to another. Beside it lie the secrets that others have to know as well: what
+the gateways prove themselves with, and what webhooks are signed with.
 """
 
 from __future__ import annotations
 
-import asyncio
 import binascii
 import hashlib
 import hmac
 import os
-import time
 from base64 import b64decode
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import msgspec
 
-from isikit import logs
-from isikit.errors.tree import IsiError, KeysUnavailable, SealError
+from isikit.errors.tree import KeysUnavailable, SealError
 
 KEY_BYTES = 32
 NONCE_BYTES = 12  # 96 bits, random: safe for 2^32 seals per derived key (NIST SP 800-38D, 8.3)
 TAG_BYTES = 16
-REREAD_SECONDS = 30.0
 _SALT = b"isikit"
 
 
@@ -52,20 +49,24 @@ class _Master(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     master: str
 
 
+_Secret = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{32,256}\Z")]
+_Pair = Annotated[tuple[_Secret, ...], msgspec.Meta(max_length=2)]
+_WebhookId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
+
+
 class _File(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """keys.json. `previous` holds the masters that may still open what they sealed."""
+    """keys.json. `previous` holds the masters that may still open what they sealed.
+
+    `route_secrets` and `app_secrets` prove the cloud-native and the traditional gateway; two values while one is being
+    exchanged for the other. None closes the door. `webhooks` are by the id that the tenants file names.
+    """
 
     version: int
     master: str
     previous: tuple[_Master, ...] = ()
-
-
-class Reader(Protocol):
-    """What is needed of an object store here."""
-
-    async def get(self, key: str) -> tuple[Any, bytes] | None:
-        """The object, or None when it is not there."""
-        ...
+    route_secrets: _Pair = ()
+    app_secrets: _Pair = ()
+    webhooks: dict[_WebhookId, _Secret] = {}
 
 
 class Keys:
@@ -77,10 +78,25 @@ class Keys:
         1 to 255; stands in front of everything sealed, and in prompt ids.
     masters
         Version -> 32 bytes; holds `version` and those that may still open old seals.
+    route_secrets, app_secrets
+        What the cloud-native and the traditional gateway prove themselves with; any of them will do.
+    webhooks
+        Id -> what its calls are signed with.
     """
 
-    def __init__(self, version: int, masters: Mapping[int, bytes]) -> None:
+    def __init__(
+        self,
+        version: int,
+        masters: Mapping[int, bytes],
+        *,
+        route_secrets: Sequence[str] = (),
+        app_secrets: Sequence[str] = (),
+        webhooks: Mapping[str, str] | None = None,
+    ) -> None:
         self.version = version
+        self._route_secrets = tuple(route_secrets)
+        self._app_secrets = tuple(app_secrets)
+        self._webhooks = dict(webhooks or {})
         self._masters = dict(masters)
         self._derived: dict[tuple[int, bytes], bytes] = {}
 
@@ -104,7 +120,26 @@ class Keys:
             raise KeysUnavailable("The key file names a version twice.")
         if not all(1 <= version <= 255 and len(master) == KEY_BYTES for version, master in masters.items()):
             raise KeysUnavailable("The key file needs versions from 1 to 255 and masters of 32 bytes.")
-        return cls(file.version, masters)
+        return cls(
+            file.version,
+            masters,
+            route_secrets=file.route_secrets,
+            app_secrets=file.app_secrets,
+            webhooks=file.webhooks,
+        )
+
+    def is_route_secret(self, value: str) -> bool:
+        """Whether the cloud-native gateway's route sent this; in constant time."""
+        return _is_one_of(value, self._route_secrets)
+
+    def is_app_secret(self, value: str) -> bool:
+        """Whether the traditional gateway sent this; in constant time."""
+        return _is_one_of(value, self._app_secrets)
+
+    def webhook_secret(self, secret_id: str) -> bytes | None:
+        """What calls of this webhook are signed with; None for an id that is not in the file."""
+        secret = self._webhooks.get(secret_id)
+        return None if secret is None else secret.encode()
 
     def knows(self, version: int) -> bool:
         """Whether seals of that version can be opened."""
@@ -175,70 +210,10 @@ class Keys:
         return f"Keys(version={self.version})"
 
 
-class KeyRing:
-    """Reads the key file once per process, and again when somebody sealed with a key that is not known here.
-
-    Parameters
-    ----------
-    store
-        The state bucket.
-    key
-        The object, `settings.keys_key`.
-    clock
-        Wall time in seconds.
-    """
-
-    def __init__(self, store: Reader, key: str = "config/keys.json", *, clock: Callable[[], float] = time.time) -> None:
-        self._store = store
-        self._key = key
-        self._clock = clock
-        self._lock = asyncio.Lock()
-        self._keys: Keys | None = None
-        self._read_at = 0.0
-
-    async def current(self) -> Keys:
-        """The keys to seal and to name with.
-
-        Raises
-        ------
-        KeysUnavailable
-            The file is missing, wrong or cannot be reached.
-        """
-        if self._keys is None:
-            async with self._lock:
-                if self._keys is None:
-                    self._keys = await self._read()
-        return self._keys
-
-    async def open(self, sealed: bytes, *, purpose: str, aad: bytes) -> bytes:
-        """`Keys.open`, reading the file again for an unknown version: a rotation reaches other instances first.
-
-        At most once in 30 s, because anybody may send bytes that begin with any version.
-
-        Raises
-        ------
-        SealError, KeysUnavailable
-            As above.
-        """
-        keys = await self.current()
-        if sealed and not keys.knows(sealed[0]):
-            async with self._lock:
-                if not 0 <= self._clock() - self._read_at < REREAD_SECONDS:
-                    try:
-                        self._keys = await self._read()
-                    except KeysUnavailable as error:
-                        self._read_at = self._clock()  # the keys we have go on working
-                        logs.failure("keys.refused", error)
-            keys = self._keys or keys
-        return keys.open(sealed, purpose=purpose, aad=aad)
-
-    async def _read(self) -> Keys:
-        try:
-            found = await self._store.get(self._key)
-        except IsiError as error:
-            raise KeysUnavailable("The key file cannot be reached.") from error
-        if found is None:
-            raise KeysUnavailable("The key file is not there.")
-        keys = Keys.parse(found[1])
-        self._read_at = self._clock()
-        return keys
+def _is_one_of(value: str, secrets: Sequence[str]) -> bool:
+    """Compared with each, and as digests: neither place nor length of what fits shows in the time."""
+    sent = hashlib.sha256(value.encode()).digest()
+    found = False
+    for secret in secrets:
+        found |= hmac.compare_digest(sent, hashlib.sha256(secret.encode()).digest())
+    return found

@@ -34,6 +34,7 @@ class Field:
 
 
 FIELDS: dict[str, Field] = {
+    "appkey_end": Field(str, "last four characters of an AppKey"),
     "attempt": Field(int, "number of the attempt, from 1"),
     "audio_ms": Field(int, "audio made or read, in ms"),
     "audio_seconds": Field(float, "audio made or read, in s"),
@@ -50,13 +51,16 @@ FIELDS: dict[str, Field] = {
     "code": Field(str, "our stable error code"),
     "consumer": Field(str, "profile of who will fetch the prompt"),
     "count": Field(int, "how many"),
+    "door": Field(str, "how a caller came in: gateway, jwt, api_key or legacy_gateway"),
     "duration_ms": Field(float, "how long it took"),
     "error_type": Field(str, "class of the exception"),
     "expires_in": Field(int, "seconds of life left"),
     "field": Field(str, "path of a setting or of a field in a configuration file"),
     "generation": Field(int, "generation of a job, from 1"),
     "job_id": Field(str, "a transcript job"),
+    "kind": Field(str, "of an upload: form or put"),
     "library_level": Field(str, "level of a library's record"),
+    "limit": Field(str, "name of a rate or of a daily quota"),
     "locale": Field(str, "language and region"),
     "logger": Field(str, "name of a library's logger"),
     "method": Field(str, "HTTP method"),
@@ -76,8 +80,10 @@ FIELDS: dict[str, Field] = {
     "sample_rate_hz": Field(int, "sample rate"),
     "state": Field(str, "state of a job or of a circuit"),
     "status": Field(int, "HTTP status"),
+    "subject": Field(str, "who a caller is at its door: consumer, key id, sub; <unnamed> where it is no name"),
     "turns": Field(int, "turns of a transcript"),
     "upstream_code": Field(str, "a service's own code, never its text"),
+    "use": Field(str, "what a lease is for: realtime_asr, sentence_asr or tts"),
     "voice": Field(str, "voice that was asked for"),
     "wait_ms": Field(float, "time spent waiting for somebody else's work, or for a free place"),
     "where": Field(str, "file:line of our own frame an exception passed last"),
@@ -218,14 +224,15 @@ class _LibraryHandler(logging.Handler):
         event(
             "library.warned",
             level="error" if record.levelno >= logging.ERROR else "warning",
-            logger=_named(record.name),
-            library_level=_named(record.levelname.lower()),
+            logger=named(record.name),
+            library_level=named(record.levelname.lower()),
             error_type=getattr(record, "error_type", None),
             where=getattr(record, "where", None),
         )
 
 
-def _named(text: str) -> str:
+def named(text: str) -> str:
+    """The text where it looks like a name that may be logged, else `<unnamed>`."""
     return text if _loggable(text) else "<unnamed>"
 
 

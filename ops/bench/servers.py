@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ops.build import ROOT
+from ops.deploy import STAGE
 
 START_SECONDS = 90.0
 _POLL_SECONDS = 0.005
@@ -40,6 +44,125 @@ def localcloud(out: Path, *, deployed: bool) -> Iterator[tuple[dict[str, Any], f
     with _child(command, out.with_suffix(".log"), ready.exists):
         took = time.monotonic() - started
         yield json.loads(ready.read_text(encoding="utf-8")), took
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function as a localcloud holds it deployed: enough to run one instance of it here, beside a bare endpoint.
+
+    Parameters
+    ----------
+    module
+        What `python -m isikit.host` serves.
+    environment
+        The deployed function's own variables, and the platform's.
+    headers
+        What the platform sends with every request, credentials among them.
+    """
+
+    module: str
+    environment: Mapping[str, str]
+    headers: Mapping[str, str]
+
+
+def function(endpoints: Mapping[str, Any], name: str) -> Function:
+    """What to know of a deployed function.
+
+    Parameters
+    ----------
+    endpoints
+        `run/endpoints.json` of a running localcloud.
+    name
+        `token`, `tts` or `asr`.
+    """
+    from alibabacloud_fc20230330 import models
+    from alibabacloud_fc20230330.client import Client
+    from alibabacloud_tea_openapi.utils_models import Config
+
+    key = {"access_key_id": endpoints["access_key_id"], "access_key_secret": endpoints["access_key_secret"]}
+    client = Client(Config(endpoint=endpoints["fc"].removeprefix("http://"), protocol="http", **key))
+    deployed = client.get_function(f"speech-{name}-{STAGE}", models.GetFunctionRequest()).body
+    environment = {
+        **deployed.environment_variables,
+        "FC_FUNCTION_NAME": deployed.function_name,
+        "FC_INSTANCE_ID": f"c-bench-{name}",
+        "FC_REGION": endpoints["region"],
+        "FC_ACCOUNT_ID": endpoints["account_id"],
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'shared'}",
+        "ISI_LISTEN_HOST": "127.0.0.1",
+    }
+    headers = {
+        "x-fc-control-path": "/http-invoke",
+        "x-fc-request-id": "1-65e59b07-1520da26-bf73bbb91b69",
+        "x-fc-function-name": deployed.function_name,
+        "x-fc-function-timeout": "60",
+        "x-fc-region": endpoints["region"],
+        "x-fc-account-id": endpoints["account_id"],
+        "x-fc-access-key-id": key["access_key_id"],
+        "x-fc-access-key-secret": key["access_key_secret"],
+    }
+    return Function(deployed.custom_runtime_config.command[-1], environment, headers)
+
+
+def free_port() -> int:
+    """A port that nobody listens on right now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def pinned(command: Sequence[str], core: int) -> list[str]:
+    """A command on one core, where there are two and `taskset` is installed: server and load do not share one then."""
+    if (os.cpu_count() or 1) < 2 or shutil.which("taskset") is None:
+        return list(command)
+    return ["taskset", "-c", str(core), *command]
+
+
+@contextlib.contextmanager
+def started(command: Sequence[str], environment: Mapping[str, str], log: Path, port: int) -> Iterator[float]:
+    """A server on core 0, its output in a file as on Function Compute; the moment its process was started (perf).
+
+    It is not waited for: `accepts` does.
+    """
+    with log.open("ab") as output:
+        begun = time.perf_counter()
+        process = subprocess.Popen(
+            pinned(command, 0), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "FC_CUSTOM_LISTEN_PORT": str(port), **environment},
+        )  # fmt: skip
+    try:
+        yield begun
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def accepts(port: int, log: Path) -> None:
+    """Wait until a server takes connections.
+
+    Raises
+    ------
+    NotStarted
+        It does not.
+    """
+    give_up = time.monotonic() + START_SECONDS
+    while time.monotonic() < give_up:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.001)
+    raise NotStarted(f"nobody listens on {port}:\n{log.read_text()[-2000:]}")
+
+
+@contextlib.contextmanager
+def serving(command: Sequence[str], environment: Mapping[str, str], log: Path, port: int) -> Iterator[str]:
+    """`started` and waited for; its URL."""
+    with started(command, environment, log, port):
+        accepts(port, log)
+        yield f"http://127.0.0.1:{port}"
 
 
 @contextlib.contextmanager

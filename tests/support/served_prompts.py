@@ -94,8 +94,8 @@ def served(count: int = 1) -> Iterator[Served]:
             server = uvicorn.Server(server_config(one._app(number), {"ISI_LISTEN_HOST": "127.0.0.1"}))
             task = asyncio.ensure_future(server.serve(sockets=[listener]))
             servers.append((server, task))
-            while not server.started:
-                await asyncio.sleep(0)  # noqa: ASYNC110 - uvicorn has no event for it
+            while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+                await asyncio.sleep(0)
             one.bases.append(f"http://127.0.0.1:{listener.getsockname()[1]}")
         return one
 

@@ -73,6 +73,8 @@ def _environment(endpoints: Endpoints, versions: dict[str, int]) -> dict[str, st
         "ISI_POP_NLS_META": endpoints.pop,
         "ISI_POP_STS": endpoints.pop,
         "ISI_FC_ENDPOINT": endpoints.fc,
+        # One tenant does everything here, benchmarks too.
+        **{f"ISI_RATE_{name}": "100000/second" for name in ("LEASES", "UPLOADS", "PROMPTS", "JOBS", "RECOGNITIONS")},
         "ISI_PUBLIC_BASE_URL": endpoints.gateway,
     }
 

@@ -90,8 +90,23 @@ def _url(*schemes: str, tls: bool = False, ending: str = "", bare_host: bool = F
     return check
 
 
+def _redis(text: str) -> str:
+    """Checked without echoing it: it may hold a password."""
+    allowed = "redis://[user:password@]host[:port][/number] or rediss://..."
+    try:
+        parts = urlsplit(text)
+        usable = bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError as error:
+        raise ValueError(allowed) from error
+    known = parts.scheme in ("redis", "rediss") and re.match(r"(/\d{0,3})?\Z", parts.path)
+    if not (usable and known) or parts.query or parts.fragment:
+        raise ValueError(allowed)
+    return text
+
+
 _bucket = _matching(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", "3 to 63 of a-z, 0-9 and -, not at the ends")
 _key = _matching(r"[A-Za-z0-9._-][A-Za-z0-9._/-]{0,254}", "an object key without a leading /")
+_rate = _matching(r"[1-9][0-9]{0,6}/(second|minute|hour|day)", "a number per second, minute, hour or day: 100/minute")
 _http = _url("http", "https")
 
 
@@ -107,11 +122,11 @@ class Setting:
     required: bool
 
 
-def _setting(check: Check, meaning: str, *, default: Any = _REQUIRED, unit: str = "") -> Any:
+def _setting(check: Check, meaning: str, *, default: Any = _REQUIRED, unit: str = "", secret: bool = False) -> Any:
     metadata = {"check": check, "meaning": meaning, "unit": unit}
     if default is _REQUIRED:
-        return dataclasses.field(metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+        return dataclasses.field(metadata=metadata, repr=not secret)
+    return dataclasses.field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +182,22 @@ class Settings:
     )
     tenants_key: str = _setting(_key, "Object in the state bucket with the tenants.", default="config/tenants.json")
     keys_key: str = _setting(_key, "Object in the state bucket with the keys.", default="config/keys.json")
+    redis_url: str = _setting(
+        _redis,
+        "Redis in which rates are counted over all instances; without it each instance counts for itself.",
+        default="",
+        secret=True,
+    )
+    limits_when_down: str = _setting(
+        _one_of("open", "closed"),
+        "When Redis or OSS does not answer: go on and count per instance, or refuse with 503.",
+        default="open",
+    )
+    rate_leases: str = _setting(_rate, "Leases of a tenant that names no rate of its own.", default="20/second")
+    rate_uploads: str = _setting(_rate, "Upload slots of a tenant that names no rate of its own.", default="50/second")
+    rate_prompts: str = _setting(_rate, "Prompts of a tenant that names no rate of its own.", default="200/second")
+    rate_jobs: str = _setting(_rate, "Questions about jobs of a tenant that names no rate.", default="50/second")
+    rate_recognitions: str = _setting(_rate, "Recognitions of a tenant that names no rate.", default="10/second")
     listen_host: str = _setting(
         _one_of("0.0.0.0", "127.0.0.1"),  # noqa: S104 - Function Compute requires all interfaces [custom runtime docs]
         "Address the host listens on.",

@@ -171,11 +171,22 @@ class IdentityError(IsiError):
     status = 401
     code = "identity.refused"
     title = "The caller is not known"
-    advice = "Send a valid key in X-Api-Key."
+    advice = "Send one valid credential: an API key in X-Api-Key, or a token of a known issuer."
 
 
 class Refused(IdentityError):
     """One answer for every reason, so that a wrong key cannot be told from a wrong tenant."""
+
+
+class IssuerUnavailable(IdentityError):
+    """A token's issuer is known, and the keys that would prove it cannot be had now."""
+
+    code = "identity.issuer_unavailable"
+    status = 503
+    title = "The token's issuer cannot be asked"
+    advice = "Try again shortly; the operator finds the reason in the log."
+    retryable = True
+    retry_after = 10
 
 
 class Forbidden(IdentityError):
@@ -187,8 +198,30 @@ class Forbidden(IdentityError):
     advice = "Ask the operator to allow it for this tenant."
 
 
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a caller may still do, for the `RateLimit-*` headers.
+
+    Parameters
+    ----------
+    limit
+        Requests, or units of a quota, in a window.
+    window_seconds
+        How long a window is.
+    remaining
+        Of the limit, now.
+    reset_seconds
+        Whole seconds until there is more.
+    """
+
+    limit: int
+    window_seconds: int
+    remaining: int
+    reset_seconds: int
+
+
 class LimitError(IsiError):
-    """A rate or quota of the tenant is used up."""
+    """A rate (`limit.rate`) or a day's quota (`limit.quota`) of the tenant is used up; nothing was spent."""
 
     code = "limit.rate"
     status = 429
@@ -196,6 +229,8 @@ class LimitError(IsiError):
     advice = "Wait as long as Retry-After says, then go on more slowly."
     retryable = True
     retry_after = 1
+    allowance: Allowance | None = None
+    """What the answer's `RateLimit-*` headers say; the quota's where a quota refused."""
 
 
 class Overloaded(IsiError):

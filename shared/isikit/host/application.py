@@ -13,7 +13,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from isikit import logs
-from isikit.errors.tree import IsiError, MethodNotAllowed, NotFound, RequestError, TooLarge
+from isikit.errors.tree import Allowance, IsiError, LimitError, MethodNotAllowed, NotFound, RequestError, TooLarge
 from isikit.host import context
 from isikit.host.context import Deadline, RequestContext
 from isikit.host.responses import json_response, problem_response
@@ -134,6 +134,9 @@ class _Answer:
         if self.status is not None:
             self.finish(500)
             raise ConnectionAbortedError("failed while answering")
+        if isinstance(error, LimitError):
+            # Carried by the error: it may have been raised in a task of its own, whose context is not ours.
+            context.update(allowance=error.allowance)
         await problem_response(error, headers)(self._scope, receive, self.send)
 
     def finish(self, status: int | None) -> None:
@@ -166,3 +169,16 @@ def _pass_back(headers: MutableHeaders) -> None:
         headers["traceparent"] = request.traceparent
     if request.call_id:
         headers["X-Call-Id"] = request.call_id
+    if request.allowance is not None:
+        _tell(headers, request.allowance)
+
+
+def _tell(headers: MutableHeaders, allowance: Allowance) -> None:
+    """The fields of draft-ietf-httpapi-ratelimit-headers-06, the last version with a field for each number.
+
+    Later versions pack them into one structured field, which no client library of today reads.
+    """
+    headers["RateLimit-Limit"] = str(allowance.limit)
+    headers["RateLimit-Remaining"] = str(allowance.remaining)
+    headers["RateLimit-Reset"] = str(allowance.reset_seconds)
+    headers["RateLimit-Policy"] = f"{allowance.limit};w={allowance.window_seconds}"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from isikit.errors.tree import DeadlineExceeded
+from isikit.errors.tree import Allowance, DeadlineExceeded
 
 # Ids of callers end up in logs and headers: what does not look like an id is not taken over. SIP Call-IDs hold an @.
 _CALL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@+-]{0,127}\Z")
@@ -68,6 +68,8 @@ class RequestContext:
         The caller's own id of the phone call (`X-Call-Id`), if it looks like an id.
     traceparent
         W3C trace context, passed on and back.
+    allowance
+        Set by `limits`: what the answer's `RateLimit-*` headers say.
     """
 
     request_id: str
@@ -75,6 +77,7 @@ class RequestContext:
     tenant_id: str | None = None
     call_id: str | None = None
     traceparent: str | None = None
+    allowance: Allowance | None = None
 
 
 _current: ContextVar[RequestContext | None] = ContextVar("request", default=None)
@@ -109,7 +112,13 @@ def entered(context: RequestContext) -> Iterator[RequestContext]:
         _current.reset(token)
 
 
-def update(*, tenant_id: str | None = None, call_id: str | None = None, traceparent: str | None = None) -> None:
+def update(
+    *,
+    tenant_id: str | None = None,
+    call_id: str | None = None,
+    traceparent: str | None = None,
+    allowance: Allowance | None = None,
+) -> None:
     """Add what became known about the current request; None leaves a field as it is. Outside of a request: nothing."""
     context = _current.get()
     if context is not None:
@@ -119,6 +128,7 @@ def update(*, tenant_id: str | None = None, call_id: str | None = None, tracepar
                 tenant_id=tenant_id or context.tenant_id,
                 call_id=call_id or context.call_id,
                 traceparent=traceparent or context.traceparent,
+                allowance=allowance or context.allowance,
             )
         )
 

@@ -21,7 +21,7 @@ from isikit.config import Settings
 from isikit.errors import ConfigError, FieldError
 from isikit.identity import Doors
 from isikit.nls import synthesis as nls
-from isikit.nls.token import TokenSource
+from isikit.nls import token
 from isikit.objects import Stores
 from isikit.secrets import KeyRing
 from isikit.tenants import Tenants
@@ -82,12 +82,13 @@ def assemble(
 def from_settings(settings: Settings) -> Prompts:
     """The instance that the deployment describes."""
     stores = objects.stores()
-    speaker, tokens = nls.speaker(settings), TokenSource(settings, credentials.provider)
+    keys = KeyRing(stores.state, settings.keys_key)
+    speaker, tokens = nls.speaker(settings), token.source(settings, credentials.provider, stores.state, keys)
     return assemble(
         base_url=settings.public_base_url,
         stores=stores,
         tenants=Tenants(stores.state, settings.tenants_key),
-        keys=KeyRing(stores.state, settings.keys_key),
+        keys=keys,
         synthesis=Synthesis(speaker, tokens, settings.nls_concurrency),
         later=Later(settings.fc_endpoint, os.environ.get("FC_FUNCTION_NAME", ""), credentials.provider),
         owner=f"{os.environ.get('FC_INSTANCE_ID', 'local')[:48]}-{secrets.token_hex(4)}",

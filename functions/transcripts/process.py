@@ -67,22 +67,23 @@ def transcripts() -> Transcripts:
     """The process's own, made from the settings when first needed."""
     from isikit import config, credentials, objects
     from isikit.identity import Doors
+    from isikit.nls import token
     from isikit.nls.recognition import Recogniser
-    from isikit.nls.token import TokenSource
     from isikit.secrets import KeyRing
     from isikit.tenants import Tenants
 
     settings = config.settings()
     stores = objects.stores()
-    tenants = Tenants(stores.state, settings.tenants_key)
+    tenants, keys = Tenants(stores.state, settings.tenants_key), KeyRing(stores.state, settings.keys_key)
+    tokens = token.source(settings, credentials.provider, stores.state, keys)
     return Transcripts(
         recordings=stores.recordings,
         state=stores.state,
         recordings_bucket=settings.bucket_recordings,
         state_bucket=settings.bucket_state,
-        doors=Doors(tenants, KeyRing(stores.state, settings.keys_key)),
+        doors=Doors(tenants, keys),
         tenants=tenants,
-        recognise=patiently(Recogniser(settings).recognise, TokenSource(settings, credentials.provider)),
+        recognise=patiently(Recogniser(settings).recognise, tokens),
         decode=_decode_in_child,
         speaking=asyncio.Semaphore(settings.nls_concurrency),
         decoding=asyncio.Semaphore(1),

@@ -114,6 +114,10 @@ class Claim:
             continue
         return self.snapshot
 
+    async def finish(self, record: Mapping[str, Any]) -> Snapshot:
+        """`append` the outcome and give the claim back, in one record. Raises as `append` does."""
+        return await self.append({**record, "released": self._nonce})
+
     async def release(self) -> None:
         """Give it back, so that the next need not wait for its end. No error where it is lost already."""
         try:
@@ -153,13 +157,26 @@ async def take(journal: Journal, owner: str, seconds: float) -> Claim | Held:
         Ours, or who has it until when.
     """
     snapshot = await journal.read()
-    while (held := holder(snapshot)) is None:
-        until = snapshot.server_time + seconds
-        record: Record = {"claim": owner, "until": until}
+    while True:
         try:
-            snapshot = await journal.append(record, snapshot)
+            return await take_after(journal, snapshot, owner, seconds)
         except PositionConflict:
             snapshot = await journal.read()
-        else:
-            return Claim(journal, owner, until, snapshot)
-    return held
+
+
+async def take_after(journal: Journal, snapshot: Snapshot, owner: str, seconds: float) -> Claim | Held:
+    """Take the claim as `take` does, but only if the journal is still as `snapshot` shows it.
+
+    For who must look at the journal's other records before each try: the work may be done meanwhile.
+
+    Raises
+    ------
+    PositionConflict
+        Somebody wrote since: read, and decide again.
+    """
+    held = holder(snapshot)
+    if held is not None:
+        return held
+    until = snapshot.server_time + seconds
+    record: Record = {"claim": owner, "until": until}
+    return Claim(journal, owner, until, await journal.append(record, snapshot))

@@ -14,6 +14,7 @@
     │   └── SealError            400 seal.broken           sealed bytes that are not ours, or were changed
     ├── IdentityError
     │   ├── Refused              401 identity.refused      one answer: never tells a wrong key from a wrong tenant
+    │   ├── IssuerUnavailable    503 identity.issuer_unavailable   a token whose issuer's keys cannot be had
     │   └── Forbidden            403 identity.forbidden
     ├── LimitError               429 limit.rate
     ├── Overloaded               503 host.overloaded       retry after 1 s
@@ -43,7 +44,7 @@ from __future__ import annotations
 from isikit.errors.fc import FC, invocation_error
 from isikit.errors.nls import NLS, speech_error
 from isikit.errors.oss import OSS, storage_error
-from isikit.errors.pop import POP, token_error
+from isikit.errors.pop import POP, role_error, token_error, token_error_again
 from isikit.errors.problem import problem
 from isikit.errors.tree import (
     AlreadyExists,
@@ -56,6 +57,7 @@ from isikit.errors.tree import (
     IdentityError,
     InvocationError,
     IsiError,
+    IssuerUnavailable,
     KeysUnavailable,
     LimitError,
     MethodNotAllowed,
@@ -95,6 +97,7 @@ __all__ = [
     "IdentityError",
     "InvocationError",
     "IsiError",
+    "IssuerUnavailable",
     "KeysUnavailable",
     "LimitError",
     "MethodNotAllowed",
@@ -119,7 +122,9 @@ __all__ = [
     "Unspeakable",
     "invocation_error",
     "problem",
+    "role_error",
     "speech_error",
     "storage_error",
     "token_error",
+    "token_error_again",
 ]

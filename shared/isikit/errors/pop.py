@@ -25,6 +25,10 @@ def _away(code: str, advice: str = _SHORTLY, *, retry_after: int = 1) -> Meaning
 
 
 _denied = _broken("pop.ram_denied", "Attach AliyunNLSSpeechServiceAccess to the function's role.")
+_role_denied = _broken(
+    "pop.role_denied",
+    "Let the tenant's role_arn trust the function's role, and the function's role call sts:AssumeRole on it.",
+)
 _throttled = _away("pop.throttled", retry_after=2)
 _key = _broken("pop.access_key_unknown", _ROLE)
 _sts = _away("pop.security_token_invalid", _ROLE)
@@ -38,6 +42,7 @@ POP: dict[str, Meaning] = {
     "NoPermission": _denied,
     "Forbidden": _denied,
     "EntityNotExist.Role": _broken("pop.role_unknown", "Check the tenant's role_arn."),
+    "InvalidParameter.RoleArn": _broken("pop.role_unknown", "Check the tenant's role_arn."),
     "Throttling": _throttled,
     "Throttling.User": _throttled,
     "Throttling.Api": _throttled,
@@ -66,6 +71,10 @@ POP: dict[str, Meaning] = {
 }
 """`Code` or `ErrCode` -> meaning. A code with more dots means what its longest known beginning means."""
 
+_BY_OUR_CODE: dict[str, Meaning] = {
+    meaning.code: meaning for meaning in (*POP.values(), _unusable, _role_denied, _broken("pop.refused", ""))
+}
+
 
 def token_error(http_status: int, code: str | int) -> TokenError:
     """The error for an answer of the token API.
@@ -87,6 +96,21 @@ def token_error(http_status: int, code: str | int) -> TokenError:
     known = next((known for known in _beginnings(name) if known in POP), None)
     meaning = _by_status(http_status) if known is None else POP[known]
     return cast(TokenError, meaning.error(code or None))
+
+
+def role_error(http_status: int, code: str | int) -> TokenError:
+    """The error for an answer of AssumeRole: as `token_error`, but a refusal is about the tenant's role.
+
+    STS answers 403 `NoPermission` both where the role does not trust our function and where our function may not
+    assume roles; only its text tells them apart.
+    """
+    error = token_error(http_status, code)
+    return cast(TokenError, _role_denied.error(code)) if error.code == _denied.code else error
+
+
+def token_error_again(code: str) -> TokenError:
+    """The error of our own code `pop.*`, as another instance met it; `pop.unavailable` for one that is not known."""
+    return cast(TokenError, _BY_OUR_CODE.get(code, _unavailable).error())
 
 
 def _beginnings(code: str) -> Iterator[str]:

@@ -16,7 +16,8 @@ from isikit.config import Settings
 from isikit.credentials import Credentials
 from isikit.errors import DeadlineExceeded, TokenError
 from isikit.host.context import Deadline
-from isikit.nls.token import PopTokenFetcher, SpeechToken, TokenSource
+from isikit.nls.pop import PopTokenFetcher
+from isikit.nls.token import SpeechToken, TokenSource
 from localcloud.account import AccessKey, Account
 from localcloud.clock import Clock
 from localcloud.faults import Faults
@@ -176,7 +177,7 @@ async def test_tokens_shorter_than_the_minimum_are_not_given_out(api: Api, deadl
 @pytest.mark.parametrize("endpoint", ["http://nls-meta.cn-shanghai.aliyuncs.com", "nls-meta.cn-shanghai.aliyuncs.com"])
 def test_beyond_this_machine_it_is_https_and_nothing_else(endpoint: str) -> None:
     fetcher = PopTokenFetcher(endpoint, Credentials({}))
-    assert (fetcher._scheme, fetcher._host, fetcher._region) == (
+    assert (fetcher._api.scheme, fetcher._api.host, fetcher._api.region) == (
         *("https", "nls-meta.cn-shanghai.aliyuncs.com"),
         "cn-shanghai",
     )

@@ -30,6 +30,7 @@ ROWS: list[tuple[int, str | int, str, int, bool]] = [
     (400, "MissingSecurityToken", "pop.security_token_invalid", 503, True),
     (400, "SignatureDoesNotMatch", "pop.signature_mismatch", 502, False),
     (400, "IncompleteSignature", "pop.signature_mismatch", 502, False),
+    (400, "InvalidParameter.RoleArn", "pop.role_unknown", 502, False),
     (400, "InvalidTimeStamp", "pop.clock_skew", 503, True),
     (400, "InvalidTimeStamp.Expired", "pop.clock_skew", 503, True),
     (400, "SignatureNonceUsed", "pop.nonce_used", 503, True),

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from functions.prompts import kept, voices
+from functions.prompts import kept, saying, voices
 from functions.prompts.asking import ask
 from functions.prompts.later import Event
 from functions.prompts.openapi import DOCUMENT
-from functions.prompts.playing import Audio
+from functions.prompts.playing import Audio, play
+from functions.prompts.purging import purge
 from functions.prompts.remaking import carry_out
-from functions.prompts.request import parse
+from functions.prompts.request import parse, parse_purge, parse_say
 from functions.prompts.service import Prompts, instance
 from isikit.errors import RequestError
 from isikit.host import EventContext, json_response, make_app, read_json
@@ -43,9 +45,7 @@ def routes(prompts: Callable[[], Prompts]) -> list[Route]:
         request_context.update(call_id=wish.call_id)
         answer = await ask(prompts(), tenant, wish)
         status = 202 if answer.status == "pending" else 200
-        if _wants_text(request.headers.get("accept", "")):
-            return Response(answer.url, status, _NOT_STORED, "text/plain")
-        return json_response(answer.as_dict(), status, _NOT_STORED)
+        return _url_or_json(request, answer.as_dict(), status)
 
     async def get_prompt(request: Request) -> Response:
         tenant = await caller(request)
@@ -57,22 +57,48 @@ def routes(prompts: Callable[[], Prompts]) -> list[Route]:
         await kept.delete(prompts(), tenant.id, request.path_params["prompt_id"])
         return Response(status_code=204, headers=_NOT_STORED)
 
+    async def retire_prompt(request: Request) -> Response:
+        tenant = await caller(request)
+        retired = await kept.retire(prompts(), tenant.id, request.path_params["prompt_id"])
+        return json_response(retired, headers=_NOT_STORED)
+
+    async def post_purge(request: Request) -> Response:
+        tenant = await caller(request)
+        page = await purge(prompts(), tenant.id, parse_purge(await read_json(request)))
+        return json_response(page, headers=_NOT_STORED)
+
+    async def post_say(request: Request) -> Response:
+        tenant = await caller(request)
+        wish, life_seconds = parse_say(await read_json(request), tenant)
+        request_context.update(call_id=wish.call_id)
+        return _url_or_json(request, await saying.seal(prompts(), tenant, wish, life_seconds), 200)
+
     async def get_voices(request: Request) -> Response:
         return json_response(voices.listing(await caller(request)), headers=_NOT_STORED)
 
     async def get_openapi(_: Request) -> Response:
         return json_response(DOCUMENT)
 
-    audio = Audio(prompts)
+    audio = Audio(prompts, play)
     return [
         Route("/v1/prompts", post_prompt, methods=["POST"]),
+        Route("/v1/prompts/purge", post_purge, methods=["POST"]),
         Route("/v1/prompts/{prompt_id}", get_prompt, methods=["GET"]),
         Route("/v1/prompts/{prompt_id}", delete_prompt, methods=["DELETE"]),
+        Route("/v1/prompts/{prompt_id}/retire", retire_prompt, methods=["POST"]),
+        Route("/v1/say", post_say, methods=["POST"]),
+        Route("/v1/say/{sealed}", Audio(prompts, saying.say)),
         Route("/v1/voices", get_voices, methods=["GET"]),
         Route("/p/{path:path}", audio),
         Route("/e/{path:path}", audio),
         Route("/openapi.json", get_openapi, methods=["GET"]),
     ]
+
+
+def _url_or_json(request: Request, answer: dict[str, Any], status: int) -> Response:
+    if _wants_text(request.headers.get("accept", "")):
+        return Response(answer["url"], status, _NOT_STORED, "text/plain")
+    return json_response(answer, status, _NOT_STORED)
 
 
 def _wants_text(accept: str) -> bool:

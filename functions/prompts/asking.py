@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final, Literal, TypeVar
 
-from functions.prompts import ids
+from functions.prompts import fallbacks, ids
 from functions.prompts.consumers import Consumer
 from functions.prompts.kept import audio
 from functions.prompts.maker import Job, Made
@@ -17,9 +18,11 @@ from functions.prompts.request import Wish
 from functions.prompts.service import Prompts
 from functions.prompts.stored import Stored
 from isikit import logs
-from isikit.errors import FieldError, Overloaded, RequestError
+from isikit.errors import FieldError, IsiError, Overloaded, RequestError
 from isikit.host import context
+from isikit.host.context import Deadline
 from isikit.nls import synthesis as nls
+from isikit.secrets import Keys
 from isikit.stamps import rfc3339
 from isikit.tenants import Tenant
 
@@ -61,7 +64,7 @@ class Answer:
 
 
 async def ask(prompts: Prompts, tenant: Tenant, wish: Wish) -> Answer:
-    """Find the audio, or have it made within `wait_ms`.
+    """Find the audio, or have it made within `wait_ms`; or else find what may be played instead.
 
     Raises
     ------
@@ -71,21 +74,98 @@ async def ask(prompts: Prompts, tenant: Tenant, wish: Wish) -> Answer:
         Whatever making it came to.
     """
     begun_at = monotonic()
-    prompt_id = wish.prompt.id(await prompts.keys.current(), tenant.id)
-    place = Place(tenant.id, wish.retention, ids.once() if wish.cache == "bypass" else prompt_id)
-    found, replaces = None, wish.cache == "refresh"
-    if wish.cache != "bypass":
-        look = await prompts.cache.find(place.rendition_key(wish.rendition))
-        replaces |= look.stored is not None and look.stored.life_seconds < LEAST_LIFE_SECONDS
-        found = None if replaces else look.intact
-    made = Made(found, "hit") if found is not None else await _made(prompts, tenant, wish, place, replaces)
+    try:
+        answer = await answered(prompts, tenant, wish)
+    except IsiError as error:
+        degraded = await _degraded(prompts, tenant, wish) if fallbacks.is_of_service(error) else None
+        if degraded is None:
+            raise
+        answer = degraded
+    _log(answer, (monotonic() - begun_at) * 1000)
+    return answer
+
+
+async def answered(prompts: Prompts, tenant: Tenant, wish: Wish, *, is_claimed: bool = False) -> Answer:
+    """What was asked for, in the voice that was asked for or in the first of its chain that is not refused.
+
+    Parameters
+    ----------
+    is_claimed
+        Whether other instances are kept from speaking it meanwhile; permanent prompts always are.
+
+    Raises
+    ------
+    IsiError
+        Whatever making it came to.
+    """
+    until = context.current().deadline.sooner(wish.wait_ms / 1000)
+    for prompt in prompts.voices.chain(tenant, wish.prompt):
+        try:
+            return await _in_voice(prompts, tenant, dataclasses.replace(wish, prompt=prompt), until, is_claimed)
+        except IsiError as error:
+            if not fallbacks.is_of_voice(error):
+                raise
+            prompts.voices.refused(tenant, prompt)
+            refusal = error
+    raise refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What a wish means now, in its revision, and what there is of it. `found` may be served as it is."""
+
+    wish: Wish
+    id: str
+    place: Place
+    found: Stored | None
+    replaces: bool
+
+
+async def seek(prompts: Prompts, tenant: Tenant, wish: Wish) -> Sought:
+    """Look for what is wished for; by memory, or by one HEAD where it is there.
+
+    Raises
+    ------
+    StorageError
+        OSS could not be asked.
+    """
+    keys = await prompts.keys.current()
+    remembered = prompts.revisions.known(wish.prompt, keys, tenant.id)
+    sought = await _look(prompts, tenant, dataclasses.replace(wish, prompt=remembered), keys)
+    if sought.found is not None:
+        return sought
+    current = await prompts.revisions.current(remembered, keys, tenant.id)
+    if current.revision == remembered.revision:
+        return sought
+    return await _look(prompts, tenant, dataclasses.replace(wish, prompt=current), keys)
+
+
+async def _look(prompts: Prompts, tenant: Tenant, wish: Wish, keys: Keys) -> Sought:
+    prompt_id = wish.prompt.id(keys, tenant.id)
+    if wish.cache == "bypass":
+        return Sought(wish, prompt_id, Place(tenant.id, wish.retention, ids.once()), None, replaces=False)
+    place = Place(tenant.id, wish.retention, prompt_id)
+    if wish.cache == "refresh":
+        return Sought(wish, prompt_id, place, None, replaces=True)
+    look = await prompts.cache.find(place.rendition_key(wish.rendition))
+    replaces = look.stored is not None and look.stored.life_seconds < LEAST_LIFE_SECONDS
+    return Sought(wish, prompt_id, place, None if replaces else look.intact, replaces)
+
+
+async def _in_voice(prompts: Prompts, tenant: Tenant, wish: Wish, until: Deadline, is_claimed: bool) -> Answer:
+    sought = await seek(prompts, tenant, wish)
+    place, wish = sought.place, sought.wish
+    if sought.found is not None:
+        made: Made | None = Made(sought.found, "hit")
+    else:
+        made = await _made(prompts, tenant, sought, until, is_claimed)
     if made is not None:
         _check_limits(wish.consumer, made.stored.size, made.stored.duration_ms)
         ends_at = made.stored.expires_at
     else:
-        ends_at = await _leave_for_later(prompts, place, wish, replaces)
-    answer = Answer(
-        id=prompt_id,
+        ends_at = await _leave_for_later(prompts, place, wish, sought.replaces)
+    return Answer(
+        id=sought.id,
         url=prompts.url(place, wish.rendition),
         status="ready" if made is not None else "pending",
         how="bypass" if wish.cache == "bypass" else "miss" if made is None else made.how,
@@ -94,39 +174,64 @@ async def ask(prompts: Prompts, tenant: Tenant, wish: Wish) -> Answer:
         cost=made.cost if made is not None else FREE,
         expires_at=ends_at,
     )
-    _log(answer, (monotonic() - begun_at) * 1000)
-    return answer
 
 
-async def _made(prompts: Prompts, tenant: Tenant, wish: Wish, place: Place, replaces: bool) -> Made | None:
+async def _made(prompts: Prompts, tenant: Tenant, sought: Sought, until: Deadline, is_claimed: bool) -> Made | None:
     """The audio, or None where the caller does not wait (long enough)."""
+    wish = sought.wish
     prompt, rendition = wish.prompt, wish.rendition
     # Half of what the text should last is the least that counts as whole (`isikit.nls.synthesis.prove`).
     least_ms = nls.expected_ms(prompt.text, prompt.speech_rate, prompt.is_ssml) // 2
     _check_limits(wish.consumer, rendition.least_bytes(least_ms), least_ms)
     if wish.wait_ms == 0:
         return None
-    deadline = context.current().deadline
     job = Job(
-        place=place,
+        place=sought.place,
         prompt=prompt,
         rendition=rendition,
         tenant=tenant,
-        deadline=deadline,
-        is_claimed=wish.retention == "permanent",
-        replaces=replaces,
+        deadline=context.current().deadline,
+        is_claimed=is_claimed or wish.retention == "permanent",
+        replaces=sought.replaces,
     )
     work = asyncio.ensure_future(prompts.maker.make(job))
     try:
-        await asyncio.wait((work,), timeout=deadline.sooner(wish.wait_ms / 1000).remaining())
+        await asyncio.wait((work,), timeout=until.remaining())
         if work.done():
             return work.result()
-        is_queued = prompts.maker.is_queued(place)
+        is_queued = prompts.maker.is_queued(sought.place)
     finally:
         await ended(work)
     if is_queued:
         raise Overloaded("All places for synthesis were taken.")
     return None
+
+
+async def _degraded(prompts: Prompts, tenant: Tenant, wish: Wish) -> Answer | None:
+    """The tenant's neutral prompt by its own URL, if it was ever made; None where there is none to be had."""
+    prompt = fallbacks.neutral(tenant, wish.prompt.locale)
+    if prompt is None:
+        return None
+    neutral = dataclasses.replace(wish, prompt=prompt, cache="use", retention="permanent")
+    try:
+        sought = await seek(prompts, tenant, neutral)
+        stored = sought.found
+        if stored is None:  # but its master may be there, and then the rendition costs nothing
+            job = Job(
+                place=sought.place,
+                prompt=sought.wish.prompt,
+                rendition=wish.rendition,
+                tenant=tenant,
+                deadline=context.current().deadline,
+                may_speak=False,
+            )
+            stored = (await prompts.maker.make(job)).stored
+        _check_limits(wish.consumer, stored.size, stored.duration_ms)
+    except IsiError as error:
+        logs.failure("fallback.missing", error, level="warning", locale=prompt.locale)
+        return None
+    url = prompts.url(sought.place, wish.rendition)
+    return Answer(sought.id, url, "degraded", "hit", sought.wish, stored, FREE, stored.expires_at)
 
 
 async def ended(work: asyncio.Future[T]) -> None:

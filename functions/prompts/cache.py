@@ -18,6 +18,7 @@ from isikit.errors import AlreadyExists, DeadlineExceeded, Overloaded, StorageEr
 from isikit.host import context
 from isikit.host.context import Deadline
 from isikit.objects import ObjectInfo, ObjectStore
+from isikit.objects.store import LIST_PAGE
 from isikit.retry import RetryBudget, retrying
 from isikit.singleflight import SingleFlight
 
@@ -149,9 +150,9 @@ class Cache:
             await self._store.delete(key)
             self._warm.drop(key)
 
-    async def list(self, prefix: str) -> list[str]:
-        """The keys below a prefix."""
-        return await self._store.list(prefix)
+    async def list(self, prefix: str, *, after: str = "", limit: int = LIST_PAGE) -> list[str]:
+        """Up to `limit` keys below a prefix that come after `after`."""
+        return await self._store.list(prefix, after=after, limit=limit)
 
     def forget(self, prefix: str) -> None:
         """Forget what this instance knows below a prefix, so that it looks again."""

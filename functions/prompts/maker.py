@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import functools
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from functions.prompts.cache import Cache
 from functions.prompts.prompt import FREE, Cost, Place, Prompt
 from functions.prompts.recipe import Recipes, expires_at
 from functions.prompts.rendition import Rendition, derive
+from functions.prompts.revisions import Retired, Revisions
 from functions.prompts.stored import Stored, metadata
 from functions.prompts.synthesis import Progress, Spoken, Synthesis
 from isikit import logs
@@ -103,6 +105,7 @@ class Maker:
         cache: Cache,
         state: ObjectStore,
         recipes: Recipes,
+        revisions: Revisions,
         synthesis: Synthesis,
         *,
         owner: str,
@@ -111,6 +114,7 @@ class Maker:
         self._cache = cache
         self._state = state
         self._recipes = recipes
+        self._revisions = revisions
         self._synthesis = synthesis
         self._owner = owner
         self._threads = threads
@@ -179,6 +183,7 @@ class Maker:
             return Made(before.intact, "hit")
         if not job.may_speak:
             raise NotReady
+        self._synthesis.check()
         if not job.is_claimed:
             return await self._spoken(job)
 
@@ -228,16 +233,21 @@ class Maker:
     async def _settle(self, job: Job) -> None:
         """Leave no audio without its recipe: a DELETE may have come in between, and what has none cannot be repaired.
 
-        What was asked for stands, and its recipe is written again; what was only made again goes with its recipe.
+        What was asked for stands, and its recipe is written again; what was only made again goes with its recipe, and
+        what was retired meanwhile goes in any case.
         """
-        if await self._recipes.exists(job.place):
+        has_recipe, is_retired = await asyncio.gather(
+            self._recipes.exists(job.place), self._revisions.is_retired(job.place.tenant_id, job.place.slot)
+        )
+        if has_recipe and not is_retired:
             return
-        if job.made_at is None:
+        if not is_retired and job.made_at is None:
             await self._recipes.write(job.place, job.prompt)
             return
+        await self._recipes.delete(job.place)
         await self._forget_renditions(job.place)
         await self._cache.delete(job.place.master_key)
-        raise NotFound
+        raise Retired if is_retired else NotFound
 
     async def _forget_renditions(self, place: Place) -> None:
         await self._cache.delete(*await self._cache.list(place.prefix))

@@ -4,22 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from functions.prompts import text
-from functions.prompts.consumers import CONSUMERS
-from functions.prompts.rendition import CONTAINERS, ENCODINGS, RATES_HZ
-from functions.prompts.request import DEFAULT_WAIT_MS, MAX_WAIT_MS, RATE, VOLUME
-from functions.prompts.voices import LOCALES
+from functions.prompts.rendition import RENDITIONS
+from functions.prompts.schemas import SCHEMAS, ref
 
 Json = dict[str, Any]
-
-
-def _ref(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _object(properties: Json, *, optional: tuple[str, ...] = ()) -> Json:
-    required = [name for name in properties if name not in optional]
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
 def _json(description: str, schema: Json) -> Json:
@@ -27,138 +15,68 @@ def _json(description: str, schema: Json) -> Json:
 
 
 def _problem(description: str) -> Json:
-    return {"description": description, "content": {"application/problem+json": {"schema": _ref("PromptProblem")}}}
+    return {"description": description, "content": {"application/problem+json": {"schema": ref("PromptProblem")}}}
 
 
-def _whole(bounds: tuple[int, int, int]) -> Json:
-    return {"type": "integer", "minimum": bounds[0], "maximum": bounds[1], "default": bounds[2]}
+def _body(schema: str) -> Json:
+    return {"required": True, "content": {"application/json": {"schema": ref(schema)}}}
 
 
-_NULLABLE_TIME: Final[Json] = {"type": ["string", "null"], "format": "date-time"}
-_AUDIO: Final = _object(
-    {
-        "content_type": {"type": "string"},
-        "encoding": {"enum": list(ENCODINGS)},
-        "container": {"enum": list(CONTAINERS)},
-        "sample_rate_hz": {"enum": list(RATES_HZ)},
-        "bytes": {"type": ["integer", "null"], "description": "null while it is pending"},
-        "duration_ms": {"type": ["integer", "null"], "description": "null while it is pending"},
+def _text_or_json(description: str, schema: str) -> Json:
+    url = {"schema": {"type": "string", "format": "uri"}}
+    return {
+        "description": f"{description}; with Accept: text/plain the URL alone",
+        "content": {"application/json": {"schema": ref(schema)}, "text/plain": url},
     }
-)
-_REQUEST: Final[Json] = {
-    **_object(
-        {
-            "text": {"type": "string", "description": f"up to {text.MAX_CHARACTERS} characters; more with wait_ms 0"},
-            "ssml": {"type": "string", "description": "one <speak> element, up to 300 characters without its tags"},
-            "locale": {"type": "string", "examples": list(LOCALES), "description": "the tenant's default otherwise"},
-            "voice": {"type": "string", "description": "one of GET /v1/voices that speaks the locale"},
-            "volume": _whole(VOLUME),
-            "speech_rate": _whole(RATE),
-            "pitch_rate": _whole(RATE),
-            "consumer": {"enum": list(CONSUMERS), "description": "who will fetch the audio; decides its form"},
-            "encoding": {"enum": list(ENCODINGS)},
-            "container": {"enum": list(CONTAINERS)},
-            "sample_rate_hz": {"enum": list(RATES_HZ)},
-            "cache": {"enum": ["use", "refresh", "bypass"], "default": "use"},
-            "retention": {"enum": ["permanent", "day"], "description": "the tenant's default otherwise"},
-            "wait_ms": _whole((0, MAX_WAIT_MS, DEFAULT_WAIT_MS)),
-            "call_id": {"type": "string", "maxLength": 128},
-        }
-    ),
-    "required": [],
-    "oneOf": [{"required": ["text"]}, {"required": ["ssml"]}],
+
+
+_ERRORS: Final = {
+    "401": _problem("The key is missing or wrong"),
+    "429": _problem("The tenant's rate or quota is used up"),
+    "503": _problem("Try again after Retry-After"),
 }
-_ANSWER: Final = _object(
-    {
-        "id": {"type": "string"},
-        "url": {"type": "string", "format": "uri", "minLength": 64, "maxLength": 255},
-        "status": {"enum": ["ready", "degraded", "pending"]},
-        "cache": {"enum": ["hit", "miss", "coalesced", "bypass"]},
-        "voice_used": {"type": "string"},
-        "audio": _ref("PromptAudio"),
-        "billed": _object({"characters": {"type": "integer"}, "calls": {"type": "integer"}}),
-        "expires_at": _NULLABLE_TIME,
-    }
-)
-_KEPT: Final = _object(
-    {
-        "id": {"type": "string"},
-        "status": {"enum": ["ready", "pending"]},
-        "voice_used": {"type": "string"},
-        "renditions": {
-            "type": "array",
-            "items": _object(
-                {
-                    "url": {"type": "string", "format": "uri"},
-                    "retention": {"enum": ["permanent", "day"]},
-                    "audio": _ref("PromptAudio"),
-                    "expires_at": _NULLABLE_TIME,
-                }
-            ),
-        },
-    }
-)
-_VOICES: Final = _object(
-    {
-        "voices": {
-            "type": "array",
-            "items": _object(
-                {
-                    "name": {"type": "string"},
-                    "locales": {"type": "array", "items": {"type": "string"}},
-                    "sample_rates_hz": {"type": "array", "items": {"type": "integer"}},
-                    "ssml": {"type": "boolean"},
-                    "emotions": {"type": "boolean"},
-                }
-            ),
-        },
-        "default_locale": {"type": "string"},
-        "default_voices": {"type": "object", "additionalProperties": {"type": "string"}},
-    }
-)
-_PROBLEM: Final[Json] = {
-    "type": "object",
-    "description": "RFC 9457",
-    "properties": {
-        "type": {"type": "string"},
-        "code": {"type": "string", "description": "stable, for programs"},
-        "status": {"type": "integer"},
-        "title": {"type": "string"},
-        "detail": {"type": "string"},
-        "request_id": {"type": "string"},
-        "retry_after": {"type": "integer", "description": "seconds"},
-        "errors": {
-            "type": "array",
-            "items": _object(
-                {"field": {"type": "string"}, "code": {"type": "string"}, "allowed": {}}, optional=("allowed",)
-            ),
-        },
-    },
-    "required": ["type", "code", "status", "title", "detail", "request_id"],
+_BODY_ERRORS: Final = {
+    "400": _problem("Every mistake, in errors"),
+    "408": _problem("The body came too slowly"),
+    "413": _problem("The body is too large"),
 }
-
-_ERRORS: Final = {"401": _problem("The key is missing or wrong"), "503": _problem("Try again after Retry-After")}
 _ID: Final[Json] = {"name": "prompt_id", "in": "path", "required": True, "schema": {"type": "string"}}
-_URL: Final[Json] = {"description": "A prompt's audio; `path` comes from an answer's `url`."}
+_NONE: Final = _problem("The tenant has none of that id")
+_RETIRED: Final = _problem("It was retired")
+_TYPES: Final = sorted({rendition.content_type for rendition in RENDITIONS.values()})
+_SOUND: Final[Json] = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _TYPES}
 _AUDIO_ANSWERS: Final[Json] = {
-    "200": {"description": "The audio; ETag, Last-Modified and Cache-Control tell how long it is good"},
-    "206": {"description": "A range of it"},
+    "200": {
+        "description": "The audio; ETag, Last-Modified and Cache-Control tell how long it is good",
+        "content": _SOUND,
+    },
+    "206": {"description": "A range of it", "content": _SOUND},
     "304": {"description": "What the caller has is current"},
     "404": _problem("There is no such audio; not to be kept"),
-    "410": _problem("Its day is over; not to be kept"),
+    "410": _problem("It was retired, or its day is over; not to be kept"),
     "416": _problem("The range lies outside of it"),
-    "503": _problem("It is being made; not to be kept"),
+    "422": _problem("It would have to be made, and the speech service cannot speak it"),
+    "429": _problem("It would have to be made, and the tenant's quota is used up"),
+    "502": _problem("It would have to be made, and the speech service failed"),
+    "503": _problem("It is being made, or cannot be made now; not to be kept"),
 }
 
 
-def _audio_path(prefix: str) -> Json:
-    parameter = {"name": "path", "in": "path", "required": True, "schema": {"type": "string"}}
-    described = {**_URL, "security": [], "parameters": [parameter], "responses": _AUDIO_ANSWERS, "tags": [prefix]}
+def _audio_path(name: str, parameter: str, description: str) -> Json:
+    described = {
+        "description": description,
+        "security": [],
+        "parameters": [{"name": parameter, "in": "path", "required": True, "schema": {"type": "string"}}],
+        "responses": _AUDIO_ANSWERS,
+        "tags": ["audio"],
+    }
     return {
-        "get": {**described, "operationId": f"play_{prefix}"},
-        "head": {**described, "operationId": f"probe_{prefix}"},
+        "get": {**described, "operationId": f"play_{name}"},
+        "head": {**described, "operationId": f"probe_{name}"},
     }
 
+
+_PLAYED: Final = "A prompt's audio; the path comes from an answer's `url`. HEAD never has audio made."
 
 DOCUMENT: Final[Json] = {
     "openapi": "3.1.0",
@@ -168,25 +86,24 @@ DOCUMENT: Final[Json] = {
         "/v1/prompts": {
             "post": {
                 "operationId": "ask_for_prompt",
-                "requestBody": {
-                    "required": True,
-                    "content": {"application/json": {"schema": _ref("PromptRequest")}},
-                },
+                "requestBody": _body("PromptRequest"),
                 "responses": {
-                    "200": {
-                        "description": "The audio is there. With Accept: text/plain the URL alone",
-                        "content": {
-                            "application/json": {"schema": _ref("PromptAnswer")},
-                            "text/plain": {"schema": {"type": "string"}},
-                        },
-                    },
-                    "202": _json("It is being made; ask again, or get the URL", _ref("PromptAnswer")),
-                    "400": _problem("Every mistake, in errors"),
-                    "413": _problem("The body is too large"),
+                    "200": _text_or_json("The audio is there", "PromptAnswer"),
+                    "202": _text_or_json("It is being made: ask again, or get the URL", "PromptAnswer"),
+                    "410": _problem("It was retired this very moment: ask again"),
                     "422": _problem("The text or the SSML cannot be spoken"),
                     "502": _problem("The speech service refused or failed"),
+                    **_BODY_ERRORS,
                     **_ERRORS,
                 },
+            }
+        },
+        "/v1/prompts/purge": {
+            "post": {
+                "operationId": "purge_prompts",
+                "description": "Deletes prompts page by page: a dry run, unless told otherwise.",
+                "requestBody": _body("PromptPurge"),
+                "responses": {"200": _json("One page", ref("PromptPurged")), **_BODY_ERRORS, **_ERRORS},
             }
         },
         "/v1/prompts/{prompt_id}": {
@@ -194,8 +111,9 @@ DOCUMENT: Final[Json] = {
                 "operationId": "show_prompt",
                 "parameters": [_ID],
                 "responses": {
-                    "200": _json("The prompt and its renditions", _ref("PromptKept")),
-                    "404": _problem("The tenant has none of that id"),
+                    "200": _json("The prompt and its renditions", ref("PromptKept")),
+                    "404": _NONE,
+                    "410": _RETIRED,
                     **_ERRORS,
                 },
             },
@@ -204,33 +122,57 @@ DOCUMENT: Final[Json] = {
                 "parameters": [_ID],
                 "responses": {
                     "204": {"description": "Deleted; other instances notice within a minute, players keep copies"},
-                    "404": _problem("The tenant has none of that id"),
+                    "404": _NONE,
+                    "410": _RETIRED,
                     **_ERRORS,
                 },
             },
         },
+        "/v1/prompts/{prompt_id}/retire": {
+            "post": {
+                "operationId": "retire_prompt",
+                "description": "Ends a prompt whose audio is wrong: the same request gets another id and URL.",
+                "parameters": [_ID],
+                "responses": {
+                    "200": _json("Its URLs are 410 everywhere within a minute", ref("PromptRetired")),
+                    "404": _NONE,
+                    **_ERRORS,
+                },
+            }
+        },
+        "/v1/say": {
+            "post": {
+                "operationId": "seal_text",
+                "description": "A URL that answers the audio itself, for platforms that can only GET. Costs nothing.",
+                "requestBody": _body("PromptSayRequest"),
+                "responses": {
+                    "200": _text_or_json("The URL, good until expires_at", "PromptSay"),
+                    "422": _problem("The text or the SSML cannot be spoken"),
+                    **_BODY_ERRORS,
+                    **_ERRORS,
+                },
+            }
+        },
+        "/v1/say/{sealed}": _audio_path("sealed", "sealed", "The audio of a sealed text. HEAD never has audio made."),
         "/v1/voices": {
             "get": {
                 "operationId": "list_voices",
-                "responses": {"200": _json("Voices", _ref("PromptVoices")), **_ERRORS},
+                "responses": {"200": _json("Voices that the tenant may use", ref("PromptVoices")), **_ERRORS},
             }
         },
-        "/p/{path}": _audio_path("p"),
-        "/e/{path}": _audio_path("e"),
+        "/p/{path}": _audio_path("p", "path", _PLAYED),
+        "/e/{path}": _audio_path("e", "path", _PLAYED),
         "/openapi.json": {
-            "get": {"operationId": "describe_prompts", "security": [], "responses": {"200": {"description": "This"}}}
+            "get": {
+                "operationId": "describe_prompts",
+                "security": [],
+                "responses": {"200": _json("This", {"type": "object"})},
+            }
         },
     },
     "components": {
         "securitySchemes": {"ApiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"}},
-        "schemas": {
-            "PromptRequest": _REQUEST,
-            "PromptAnswer": _ANSWER,
-            "PromptAudio": _AUDIO,
-            "PromptKept": _KEPT,
-            "PromptVoices": _VOICES,
-            "PromptProblem": _PROBLEM,
-        },
+        "schemas": SCHEMAS,
     },
 }
 """OpenAPI 3.1."""

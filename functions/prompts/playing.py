@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,15 +58,26 @@ class OutOfRange(RequestError):
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """The ASGI endpoint of the audio paths."""
+    """The ASGI endpoint of a path that answers audio.
+
+    Parameters
+    ----------
+    prompts
+        The instance's collaborators.
+    answer
+        Finds the audio for a GET or a HEAD.
+    """
 
     prompts: Callable[[], Prompts]
+    answer: Callable[[Prompts, Request], Awaitable[Response]]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         request = Request(scope, receive)
         try:
-            answer = await _answer(self.prompts(), request)
+            if request.method not in ("GET", "HEAD"):
+                raise MethodNotAllowed
+            answer = await self.answer(self.prompts(), request)
         except IsiError as error:
             logs.failure("audio.refused", error, level="warning" if error.status >= 500 else "info")
             answer = problem_response(error)
@@ -78,14 +89,25 @@ class Audio:
         await answer(scope, receive, send)
 
 
-async def _answer(prompts: Prompts, request: Request) -> Response:
-    if request.method not in ("GET", "HEAD"):
-        raise MethodNotAllowed
+async def play(prompts: Prompts, request: Request) -> Response:
+    """The audio that a path names, made again from its recipe where it is missing.
+
+    Raises
+    ------
+    NotFound
+        There is nothing of that name.
+    Gone
+        It was retired, or its day is over.
+    NotReady
+        It is being made, or would have to be and may not.
+    OutOfRange
+        Not one byte of what was asked for exists.
+    """
     place, rendition = _named(request.scope["path"])
     key = place.rendition_key(rendition)
     look = await (prompts.cache.audio(key) if request.method == "GET" else prompts.cache.find(key))
     if look.intact is not None:
-        return _respond(request.method, request.headers, look.intact, rendition)
+        return respond(request.method, request.headers, look.intact, rendition)
     if look.stored is not None:
         raise DayOver
     try:
@@ -94,7 +116,7 @@ async def _answer(prompts: Prompts, request: Request) -> Response:
         if look.health is Health.DAMAGED:
             await prompts.cache.delete(key)  # nothing can mend it: the next POST must not take it for a hit
         raise
-    return _respond(request.method, request.headers, found, rendition)
+    return respond(request.method, request.headers, found, rendition)
 
 
 def _named(path: str) -> tuple[Place, Rendition]:
@@ -122,12 +144,26 @@ async def _remade(prompts: Prompts, place: Place, rendition: Rendition, *, may_s
     raise NotReady
 
 
-def _respond(method: str, headers: Headers, stored: Stored, rendition: Rendition) -> Response:
+def respond(
+    method: str, headers: Headers, stored: Stored, rendition: Rendition, *, life_seconds: float = float("inf")
+) -> Response:
+    """The answer with audio, whole or in part, or 304.
+
+    Parameters
+    ----------
+    life_seconds
+        How long its URL is good, where that is shorter than the audio is.
+
+    Raises
+    ------
+    OutOfRange
+        Not one byte of what was asked for exists.
+    """
     has = Representation(stored.size, f'"{stored.etag}"', stored.last_modified)
     common = {
         "ETag": has.etag,
         "Last-Modified": has.http_date,
-        "Cache-Control": _cache_control(stored),
+        "Cache-Control": _cache_control(min(stored.life_seconds, life_seconds)),
         "Accept-Ranges": "bytes",
     }
     decision = conditional.decide(method, headers, has)
@@ -145,7 +181,5 @@ def _respond(method: str, headers: Headers, stored: Stored, rendition: Rendition
     return Response(body if method == "GET" else b"", 200, common, rendition.content_type)
 
 
-def _cache_control(stored: Stored) -> str:
-    if stored.expires_at is None:
-        return _FOREVER
-    return f"private, max-age={min(_DAYS_MAX_AGE, int(stored.life_seconds))}"
+def _cache_control(life_seconds: float) -> str:
+    return _FOREVER if life_seconds == float("inf") else f"private, max-age={min(_DAYS_MAX_AGE, int(life_seconds))}"

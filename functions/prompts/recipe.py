@@ -73,3 +73,7 @@ class Recipes:
     async def delete(self, place: Place) -> None:
         """Delete the recipe of a place."""
         await self._store.delete(place.recipe_key)
+
+    async def list(self, prefix: str, *, after: str, limit: int) -> list[str]:
+        """Up to `limit` keys of recipes below a prefix that come after `after`."""
+        return await self._store.list(prefix, after=after, limit=limit)

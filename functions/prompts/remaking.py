@@ -8,10 +8,11 @@ from functions.prompts.maker import DayOver, Job, Made
 from functions.prompts.prompt import Place
 from functions.prompts.recipe import expires_at
 from functions.prompts.rendition import RENDITIONS, Rendition
+from functions.prompts.revisions import Retired
 from functions.prompts.service import Prompts
 from functions.prompts.stored import Stored
 from isikit import logs
-from isikit.errors import NotFound, RequestError
+from isikit.errors import Gone, NotFound, RequestError
 from isikit.host import context
 from isikit.host.context import Deadline
 
@@ -33,12 +34,16 @@ async def remake(
     ------
     NotFound
         There is no recipe, or its tenant is gone.
+    Retired
+        It was retired.
     DayOver
         Its day is over.
     NotReady
         It would have to be spoken, and may not be.
     """
     recipe = await prompts.recipes.read(place)
+    if recipe is None and await prompts.revisions.is_retired(place.tenant_id, place.slot):
+        raise Retired
     tenant = (await prompts.tenants.current()).find(place.tenant_id)
     if recipe is None or tenant is None:
         raise NotFound
@@ -65,7 +70,7 @@ async def carry_out(prompts: Prompts, make: Make, deadline: Deadline) -> bool:
     Returns
     -------
     bool
-        Whether it is there now; False where the prompt was deleted or its day ended meanwhile.
+        Whether it is there now; False where the prompt was deleted or retired, or its day ended meanwhile.
 
     Raises
     ------
@@ -84,7 +89,7 @@ async def carry_out(prompts: Prompts, make: Make, deadline: Deadline) -> bool:
         return True
     try:
         made = await remake(prompts, place, rendition, deadline, replaces=replaces)
-    except (NotFound, DayOver) as error:
+    except (NotFound, Gone) as error:
         logs.event("prompt.dropped", prompt_id=place.slot, reason=error.code, retention=place.retention)
         return False
     logs.event(

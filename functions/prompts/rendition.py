@@ -75,6 +75,9 @@ RENDITIONS: Final = {
 }
 """Every rendition there is, by file name."""
 
+BY_NAME: Final = {rendition.name: rendition for rendition in RENDITIONS.values()}
+"""The same by name: no two differ in the extension alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Derived:

@@ -1,17 +1,17 @@
-"""Reading `POST /v1/prompts`: all mistakes at once, and after that no doubt."""
+"""Reading the bodies of requests: all mistakes at once, and after that no doubt."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from functions.prompts import ssml, text
 from functions.prompts.consumers import CONSUMERS, Consumer
+from functions.prompts.fields import Fields
 from functions.prompts.prompt import Cache, Prompt, Retention
 from functions.prompts.rendition import CONTAINERS, CONTAINERS_OF, ENCODINGS, RATES_HZ, RATES_OF, Rendition
 from functions.prompts.voices import LOCALES, Voice, speaking
-from isikit.errors import FieldError, NotJson, RequestError, Unspeakable
+from isikit.errors import Unspeakable
 from isikit.host import context
 from isikit.tenants import Tenant
 
@@ -37,6 +37,15 @@ FIELDS: Final = (
     "wait_ms",
     "call_id",
 )
+"""Of `POST /v1/prompts`."""
+
+LIFE_SECONDS: Final = (60, 30 * 86_400, 86_400)
+SAY_FIELDS: Final = (*(name for name in FIELDS if name not in ("cache", "retention", "wait_ms")), "life_seconds")
+"""Of `POST /v1/say`."""
+
+PAGE: Final = (1, 1_000, 100)
+PURGE_FIELDS: Final = ("made_before", "voice", "locale", "retention", "all", "dry_run", "max", "cursor")
+"""Of `POST /v1/prompts/purge`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,94 +74,100 @@ def parse(body: object, tenant: Tenant) -> Wish:
     Unspeakable
         422: nothing is wrong but the text or the SSML.
     """
-    if not isinstance(body, dict):
-        raise NotJson("The body is not an object.")
-    fields = _Fields(body)
-    call_id = fields.string("call_id")
-    if call_id is not None and context.call_id_of(call_id) is None:
-        fields.wrong("call_id", "format", "a letter or digit, then up to 127 of A-Z a-z 0-9 _ . : @ + -")
+    fields = Fields(body, FIELDS)
+    call_id = _call_id(fields)
     cache = cast(Cache, fields.choice("cache", ("use", "refresh", "bypass")) or "use")
     retention = cast("Retention | None", fields.choice("retention", ("permanent", "day")))
     if cache == "bypass" and retention == "permanent":
         fields.wrong("retention", "conflict", ["day"])  # what bypasses the cache is not kept
     wait_ms = fields.whole("wait_ms", 0, MAX_WAIT_MS, DEFAULT_WAIT_MS)
-    consumer = fields.choice("consumer", CONSUMERS)
-    rendition = _rendition(fields, CONSUMERS[consumer] if consumer else None)
+    prompt, rendition, consumer = _checked(fields, tenant, wait_ms)
+    retention = "day" if cache == "bypass" else retention or tenant.retention
+    return Wish(prompt, rendition, consumer, cache, retention, wait_ms, call_id)
+
+
+def parse_say(body: object, tenant: Tenant) -> tuple[Wish, int]:
+    """Read the JSON of `POST /v1/say`: what is to be said, and for how many seconds the URL shall be good.
+
+    Raises
+    ------
+    NotJson, RequestError, Unspeakable
+        As `parse`.
+    """
+    fields = Fields(body, SAY_FIELDS)
+    call_id = _call_id(fields)
+    life_seconds = fields.whole("life_seconds", *LIFE_SECONDS)
+    prompt, rendition, consumer = _checked(fields, tenant, DEFAULT_WAIT_MS)
+    return Wish(prompt, rendition, consumer, "use", "day", DEFAULT_WAIT_MS, call_id), life_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """Which prompts are to go: those that fit everything that is given.
+
+    Attributes
+    ----------
+    made_before
+        Epoch seconds.
+    max
+        How many are looked at.
+    """
+
+    made_before: float | None
+    voice: str | None
+    locale: str | None
+    retention: Retention | None
+    dry_run: bool
+    max: int
+    cursor: str | None
+
+
+def parse_purge(body: object) -> Purge:
+    """Read the JSON of `POST /v1/prompts/purge`. Everything goes only where `all` says so.
+
+    Raises
+    ------
+    NotJson, RequestError
+        As `parse`.
+    """
+    fields = Fields(body, PURGE_FIELDS)
+    purge = Purge(
+        made_before=fields.moment("made_before"),
+        voice=fields.string("voice"),
+        locale=fields.string("locale"),
+        retention=cast("Retention | None", fields.choice("retention", ("permanent", "day"))),
+        dry_run=fields.flag("dry_run", True),
+        max=fields.whole("max", *PAGE),
+        cursor=fields.string("cursor"),
+    )
+    criteria = ("made_before", "voice", "locale", "retention")
+    if not fields.flag("all", False) and not any(name in fields.body for name in criteria):
+        fields.wrong("all", "missing", ["made_before", "voice", "locale", "retention", "or all: true"])
+    fields.finish()
+    return purge
+
+
+def _call_id(fields: Fields) -> str | None:
+    call_id = fields.string("call_id")
+    if call_id is not None and context.call_id_of(call_id) is None:
+        fields.wrong("call_id", "format", "a letter or digit, then up to 127 of A-Z a-z 0-9 _ . : @ + -")
+    return call_id
+
+
+def _checked(fields: Fields, tenant: Tenant, wait_ms: int) -> tuple[Prompt, Rendition, Consumer | None]:
+    """What is common to all requests for audio. Raises for every mistake there is in any field."""
+    name = fields.choice("consumer", CONSUMERS)
+    consumer = CONSUMERS[name] if name else None
+    rendition = _rendition(fields, consumer)
     prompt = _prompt(fields, tenant, wait_ms)
     fields.finish()
     assert rendition is not None and prompt is not None  # or `finish` would have raised
-    return Wish(
-        prompt=prompt,
-        rendition=rendition,
-        consumer=CONSUMERS[consumer] if consumer else None,
-        cache=cache,
-        retention="day" if cache == "bypass" else retention or tenant.retention,
-        wait_ms=wait_ms,
-        call_id=call_id,
-    )
+    return prompt, rendition, consumer
 
 
-class _Fields:
-    """The body, and what was found wrong with it."""
-
-    def __init__(self, body: Mapping[str, Any]) -> None:
-        self.body = body
-        self._mistakes = [FieldError(name, "unknown", sorted(FIELDS)) for name in body if name not in FIELDS]
-        self._unspeakable: list[FieldError] = []
-
-    def wrong(self, field: str, code: str, allowed: object = None) -> None:
-        self._mistakes.append(FieldError(field, code, allowed))
-
-    def unspeakable(self, error: Unspeakable) -> None:
-        self._unspeakable.extend(error.errors)
-
-    def finish(self) -> None:
-        if self._mistakes:
-            raise RequestError(errors=[*self._mistakes, *self._unspeakable])
-        if self._unspeakable:
-            raise Unspeakable(errors=self._unspeakable)
-
-    def string(self, name: str) -> str | None:
-        value = self.body.get(name)
-        if isinstance(value, str):
-            return value
-        if name in self.body:
-            self.wrong(name, "type", "string")
-        return None
-
-    def choice(self, name: str, allowed: Iterable[str], code: str = "not_allowed") -> str | None:
-        value = self.string(name)
-        if value is not None and value not in allowed:
-            self.wrong(name, code, list(allowed))
-            return None
-        return value
-
-    def whole(self, name: str, least: int, most: int, default: int) -> int:
-        value = self.body.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int):
-            self.wrong(name, "type", "integer")
-        elif not least <= value <= most:
-            self.wrong(name, "range", {"min": least, "max": most})
-        else:
-            return value
-        return default
-
-    def rate_hz(self) -> int | None:
-        value = self.body.get("sample_rate_hz")
-        if "sample_rate_hz" not in self.body:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int):
-            self.wrong("sample_rate_hz", "type", "integer")
-        elif value not in RATES_HZ:
-            self.wrong("sample_rate_hz", "not_allowed", list(RATES_HZ))
-        else:
-            return value
-        return None
-
-
-def _rendition(fields: _Fields, consumer: Consumer | None) -> Rendition | None:
+def _rendition(fields: Fields, consumer: Consumer | None) -> Rendition | None:
     encoding, container = fields.choice("encoding", ENCODINGS), fields.choice("container", CONTAINERS)
-    rate_hz = fields.rate_hz()
+    rate_hz = fields.number("sample_rate_hz", RATES_HZ)
     if consumer is not None:
         theirs = consumer.rendition
         for name, asked, plays in (
@@ -177,7 +192,7 @@ def _rendition(fields: _Fields, consumer: Consumer | None) -> Rendition | None:
     return Rendition(encoding, container, rate_hz)
 
 
-def _prompt(fields: _Fields, tenant: Tenant, wait_ms: int) -> Prompt | None:
+def _prompt(fields: Fields, tenant: Tenant, wait_ms: int) -> Prompt | None:
     volume = fields.whole("volume", *VOLUME)
     speech_rate, pitch_rate = fields.whole("speech_rate", *RATE), fields.whole("pitch_rate", *RATE)
     locale = fields.choice("locale", sorted({*LOCALES, *tenant.default_voice}))
@@ -207,8 +222,8 @@ def _prompt(fields: _Fields, tenant: Tenant, wait_ms: int) -> Prompt | None:
     )
 
 
-def _voice(fields: _Fields, tenant: Tenant, locale: str) -> Voice | None:
-    able = speaking(locale, tenant.default_voice)
+def _voice(fields: Fields, tenant: Tenant, locale: str) -> Voice | None:
+    able = speaking(locale, tenant.default_voice, tenant.voices)
     if "voice" not in fields.body:
         if not able:
             fields.wrong("locale", "not_allowed", sorted({*LOCALES, *tenant.default_voice}))
@@ -218,7 +233,7 @@ def _voice(fields: _Fields, tenant: Tenant, locale: str) -> Voice | None:
     return able[name] if name else None
 
 
-def _text(fields: _Fields, plain: str, wait_ms: int) -> str:
+def _text(fields: Fields, plain: str, wait_ms: int) -> str:
     cleaned = text.clean(plain)
     most = text.MAX_CHARACTERS_LATER if wait_ms == 0 else text.MAX_CHARACTERS
     if len(cleaned) > most:
@@ -227,7 +242,7 @@ def _text(fields: _Fields, plain: str, wait_ms: int) -> str:
     return cleaned
 
 
-def _ssml(fields: _Fields, marked: str, voice: Voice | None) -> str:
+def _ssml(fields: Fields, marked: str, voice: Voice | None) -> str:
     document = ssml.parse(marked)
     if voice is not None and not voice.has_ssml:
         fields.wrong("ssml", "conflict", "a Chinese or an English voice")

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from functions.prompts.cache import Cache
+from functions.prompts.fallbacks import Voices
 from functions.prompts.later import Later
 from functions.prompts.maker import Maker
 from functions.prompts.prompt import Place
 from functions.prompts.recipe import Recipes
 from functions.prompts.rendition import Rendition
+from functions.prompts.revisions import Revisions
 from functions.prompts.synthesis import Synthesis
 from functions.prompts.warm import Warm
 from isikit import config, credentials, objects
@@ -43,8 +45,11 @@ class Prompts:
     keys: KeyRing
     cache: Cache
     recipes: Recipes
+    revisions: Revisions
     maker: Maker
     later: Later
+    voices: Voices
+    clock: Callable[[], float]
 
     def url(self, place: Place, rendition: Rendition) -> str:
         """Where a rendition is to be had."""
@@ -73,10 +78,22 @@ def assemble(
     if shortest < URL_LENGTHS[0] or longest > URL_LENGTHS[1]:
         raise ConfigError(errors=[FieldError("ISI_PUBLIC_BASE_URL", "length", {"max": 255 - _PATH_LENGTHS[1]})])
     cache = Cache(stores.prompts, Warm(), clock)
-    recipes = Recipes(stores.state, keys)
+    recipes, revisions = Recipes(stores.state, keys), Revisions(stores.state)
     threads = BoundedThreads("derive", DERIVING_THREADS)
-    maker = Maker(cache, stores.state, recipes, synthesis, owner=owner, threads=threads)
-    return Prompts(base_url, Doors(tenants, keys), tenants, keys, cache, recipes, maker, later)
+    maker = Maker(cache, stores.state, recipes, revisions, synthesis, owner=owner, threads=threads)
+    return Prompts(
+        base_url=base_url,
+        doors=Doors(tenants, keys),
+        tenants=tenants,
+        keys=keys,
+        cache=cache,
+        recipes=recipes,
+        revisions=revisions,
+        maker=maker,
+        later=later,
+        voices=Voices(clock),
+        clock=clock,
+    )
 
 
 def from_settings(settings: Settings) -> Prompts:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TypeVar
 
 from functions.prompts import mastering
+from functions.prompts.circuit import Circuit
 from functions.prompts.prompt import Prompt
 from isikit import logs
 from isikit.errors import ConfigError, DeadlineExceeded, IsiError, Overloaded, SpeechError
@@ -60,12 +62,20 @@ class Synthesis:
         Where tokens come from.
     concurrency
         Calls to the service at once. Hits never wait here.
+    clock
+        Wall time in seconds.
     """
 
-    def __init__(self, speaker: Speaker, tokens: TokenSource, concurrency: int) -> None:
-        self._speaker = speaker
+    def __init__(
+        self, speaker: Speaker, tokens: TokenSource, concurrency: int, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._circuit = Circuit(speaker, clock=clock)
         self._tokens = tokens
         self._places = asyncio.Semaphore(concurrency)
+
+    def check(self) -> None:
+        """Raise `SpeechPaused` where the speech service is down and is not asked now."""
+        self._circuit.check()
 
     async def speak(self, prompt: Prompt, tenant: Tenant, deadline: Deadline, progress: Progress) -> Spoken:
         """Speak a prompt.
@@ -76,6 +86,8 @@ class Synthesis:
             No place was free in time; nothing was spent.
         DeadlineExceeded
             Time ran out later than that.
+        SpeechPaused
+            The service is down and was not asked.
         SpeechError, TokenError
             As the service said, or its success could not be proved.
         """
@@ -132,7 +144,7 @@ class Synthesis:
             raise DeadlineExceeded if progress.has_begun else Overloaded from error
         progress.has_begun, progress.is_queued = True, False
         try:
-            return await speak_with_retry(self._speaker, utterance, self._tokens, deadline)
+            return await speak_with_retry(self._circuit, utterance, self._tokens, deadline)
         finally:
             self._places.release()
 

@@ -113,7 +113,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
 """The voice of a locale where the tenant names none."""
 
 
-def speaking(locale: str, tenants_own: Mapping[str, str]) -> Mapping[str, Voice]:
+def speaking(locale: str, tenants_own: Mapping[str, str], allowed: tuple[str, ...] = ()) -> Mapping[str, Voice]:
     """Every voice that a tenant can ask for in a locale, by name, the default first.
 
     Parameters
@@ -121,24 +121,27 @@ def speaking(locale: str, tenants_own: Mapping[str, str]) -> Mapping[str, Voice]
     tenants_own
         Default voice by locale, from the tenant's configuration. It is believed: a voice that is not in the table is
         a custom one, and one that is speaks this locale because the operator says so.
+    allowed
+        The voices that the tenant may use, empty for all. Where the default is none of them, another one is.
     """
-    return _speaking(locale, tenants_own.get(locale) or DEFAULTS.get(locale))
+    return _speaking(locale, tenants_own.get(locale) or DEFAULTS.get(locale), allowed)
 
 
 @functools.lru_cache(maxsize=1024)
-def _speaking(locale: str, default: str | None) -> Mapping[str, Voice]:
+def _speaking(locale: str, default: str | None, allowed: tuple[str, ...]) -> Mapping[str, Voice]:
     able = {voice.name: voice for voice in VOICES.values() if locale in voice.locales}
-    if default is None:
-        return able
-    known = able.get(default) or VOICES.get(default)
-    first = Voice(default, known.locales if known else (locale,), known.rates_hz if known else _TELEPHONE)
-    return {default: first, **{name: voice for name, voice in able.items() if name != default}}
+    if default is not None:
+        known = able.pop(default, None) or VOICES.get(default)
+        first = Voice(default, known.locales if known else (locale,), known.rates_hz if known else _TELEPHONE)
+        able = {default: first, **able}
+    return {name: voice for name, voice in able.items() if not allowed or name in allowed}
 
 
 def listing(tenant: Tenant) -> dict[str, Any]:
-    """`GET /v1/voices`: every voice, and which speaks where none is asked for."""
-    own = tenant.default_voice
-    named = {**VOICES, **{name: speaking(locale, own)[name] for locale, name in own.items() if name not in VOICES}}
+    """`GET /v1/voices`: every voice that the tenant may use, and which speaks where none is asked for."""
+    own, allowed = tenant.default_voice, tenant.voices
+    custom = {name: speaking(locale, own)[name] for locale, name in own.items() if name not in VOICES}
+    able = {locale: speaking(locale, own, allowed) for locale in {**DEFAULTS, **own}}
     return {
         "voices": [
             {
@@ -148,8 +151,9 @@ def listing(tenant: Tenant) -> dict[str, Any]:
                 "ssml": voice.has_ssml,
                 "emotions": voice.has_emotions,
             }
-            for voice in named.values()
+            for voice in {**VOICES, **custom}.values()
+            if not allowed or voice.name in allowed
         ],
         "default_locale": tenant.default_locale,
-        "default_voices": {**DEFAULTS, **own},
+        "default_voices": {locale: next(iter(voices)) for locale, voices in able.items() if voices},
     }

@@ -271,7 +271,7 @@ class World:
             stores=stores,
             tenants=Tenants(stores.state, clock=self.wall.now),
             keys=KeyRing(stores.state, clock=self.wall.now),
-            synthesis=Synthesis(OutwardSpeaker(speaker or self.speaker, outward), tokens, self.concurrency),
+            synthesis=Synthesis(OutwardSpeaker(speaker or self.speaker, outward), tokens, self.concurrency, self.wall.now),
             later=cast(Later, OutwardLater(self.later, outward)),
             owner=f"instance-{id(object())}",
             clock=self.wall.now,

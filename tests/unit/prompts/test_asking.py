@@ -251,15 +251,23 @@ async def test_two_tenants_share_nothing(world: World, instance: Instance) -> No
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "/v1/prompts"), ("GET", "/v1/prompts/x"), ("DELETE", "/v1/prompts/x"), ("GET", "/v1/voices")],
+    [
+        ("POST", "/v1/prompts"),
+        ("POST", "/v1/prompts/purge"),
+        ("POST", "/v1/prompts/x/retire"),
+        ("POST", "/v1/say"),
+        ("GET", "/v1/prompts/x"),
+        ("DELETE", "/v1/prompts/x"),
+        ("GET", "/v1/voices"),
+    ],
 )
 async def test_every_endpoint_but_the_open_ones_wants_a_key(instance: Instance, method: str, path: str) -> None:
     answer = await instance.call(method, path, key="", body=b"{")
     assert (answer.status, answer.json()["code"]) == (401, "identity.refused")
 
 
-@pytest.mark.parametrize("path", ["/v1/prompts/k1/retire", "/v1/prompts/purge", "/v1/say/x"])
-async def test_what_does_not_exist_yet_is_not_found(instance: Instance, path: str) -> None:
+@pytest.mark.parametrize("path", ["/v1/prompts/k1", "/v1/prompts/purge", "/v1/say/x", "/v1/say/x/y", "/v2/prompts"])
+async def test_what_does_not_exist_is_not_found(instance: Instance, path: str) -> None:
     assert (await instance.call("GET", path)).status == 404
 
 

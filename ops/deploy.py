@@ -76,6 +76,7 @@ def _environment(endpoints: Endpoints, versions: dict[str, int]) -> dict[str, st
         # One tenant does everything here, benchmarks too.
         **{f"ISI_RATE_{name}": "100000/second" for name in ("LEASES", "UPLOADS", "PROMPTS", "JOBS", "RECOGNITIONS")},
         "ISI_PUBLIC_BASE_URL": endpoints.gateway,
+        "ISI_JWKS_LOOPBACK": "yes",
     }
 
 

@@ -198,6 +198,11 @@ class Settings:
     rate_prompts: str = _setting(_rate, "Prompts of a tenant that names no rate of its own.", default="200/second")
     rate_jobs: str = _setting(_rate, "Questions about jobs of a tenant that names no rate.", default="50/second")
     rate_recognitions: str = _setting(_rate, "Recognitions of a tenant that names no rate.", default="10/second")
+    jwks_loopback: str = _setting(
+        _one_of("no", "yes"),
+        "Whether key sets of token issuers may come from this machine, by http too; for a local cloud only.",
+        default="no",
+    )
     listen_host: str = _setting(
         _one_of("0.0.0.0", "127.0.0.1"),  # noqa: S104 - Function Compute requires all interfaces [custom runtime docs]
         "Address the host listens on.",

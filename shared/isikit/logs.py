@@ -51,7 +51,7 @@ FIELDS: dict[str, Field] = {
     "code": Field(str, "our stable error code"),
     "consumer": Field(str, "profile of who will fetch the prompt"),
     "count": Field(int, "how many"),
-    "door": Field(str, "how a caller came in: gateway, jwt, api_key or legacy_gateway"),
+    "door": Field(str, "gateway, jwt, api_key or legacy_gateway; also none or several, when refused"),
     "duration_ms": Field(float, "how long it took"),
     "error_type": Field(str, "class of the exception"),
     "expires_in": Field(int, "seconds of life left"),

@@ -171,7 +171,7 @@ class IdentityError(IsiError):
     status = 401
     code = "identity.refused"
     title = "The caller is not known"
-    advice = "Send one valid credential: an API key in X-Api-Key, or a token of a known issuer."
+    advice = "Send a valid key in X-Api-Key."
 
 
 class Refused(IdentityError):

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from isikit import credentials, logs
 from isikit.errors.tree import DeadlineExceeded, IsiError, NotFound
-from isikit.host import context
+from isikit.host import context, traditional
 from isikit.host.application import DEFAULT_TIMEOUT_SECONDS, make_app
 from isikit.host.context import Deadline, RequestContext
 from isikit.host.requests import read_body
@@ -148,10 +148,13 @@ class Host:
         begun_at = time.monotonic()
         retry_count = _count(platform.get("x-fc-retry-count"))
         try:
-            if self._handler is None:
-                raise NotFound("This function takes no events.")
             event = await read_body(Request(scope, receive), EVENT_LIMIT_BYTES)
-            answer = _encoded(await _called(self._handler, event, _event_context(platform, retry_count)))
+            if traditional.is_call(event):
+                answer = _encoded(await traditional.answer(self._app, event))
+            elif self._handler is None:
+                raise NotFound("This function takes no events.")
+            else:
+                answer = _encoded(await _called(self._handler, event, _event_context(platform, retry_count)))
         except ClientDisconnect:
             frame.end(failed=True)
             return

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from isikit.identity.caller import Caller, Door
 from isikit.identity.doors import Doors
+from isikit.identity.key_sets import KeySets
 
-__all__ = ["Caller", "Door", "Doors"]
+__all__ = ["Caller", "Door", "Doors", "KeySets"]

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,13 +51,16 @@ class Local:
         return counted
 
 
-def start(out: Path, *options: str, engine: str = "tone") -> subprocess.Popen[str]:
+DEPLOY = (sys.executable, "-m", "ops.deploy", "local")
+
+
+def start(out: Path, *options: str, engine: str = "tone", deploy: Sequence[str] = DEPLOY) -> subprocess.Popen[str]:
     """Start it without waiting; its output is kept in `out.log` beside `out`."""
     command = [sys.executable, "-m", "localcloud", "--out", str(out), "--engine", engine, *options]
     log = out.with_suffix(".log").open("w")
     try:
         return subprocess.Popen(
-            [*command, "--deploy", sys.executable, "-m", "ops.deploy", "local"],
+            [*command, "--deploy", *deploy],
             cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
     finally:
@@ -83,8 +86,8 @@ def stop(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM
 
 
 @contextmanager
-def running(out: Path, *options: str, engine: str = "tone") -> Iterator[Local]:
-    process = start(out, *options, engine=engine)
+def running(out: Path, *options: str, engine: str = "tone", deploy: Sequence[str] = DEPLOY) -> Iterator[Local]:
+    process = start(out, *options, engine=engine, deploy=deploy)
     try:
         yield wait_ready(process, out)
     finally:

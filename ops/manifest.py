@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +39,10 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The resolved document."""
+    """The resolved document. `document` is the file as it is written."""
 
     root: Path
+    document: dict[str, Any] = field(repr=False)
     variables: dict[str, Any]
     resources: dict[str, Resource]
 
@@ -63,7 +64,7 @@ def load(path: Path, *, env: Mapping[str, str], account_id: str) -> Manifest:
     ManifestError
         Wrong edition, unknown expression, missing variable, or a reference that goes in circles.
     """
-    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    document = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     if not isinstance(document, dict) or document.get("edition") != EDITION:
         raise ManifestError(f"{path.name}: edition must be exactly {EDITION}")
     if "services" in document:
@@ -75,7 +76,7 @@ def load(path: Path, *, env: Mapping[str, str], account_id: str) -> Manifest:
         for name, raw in (document.get("resources") or {}).items()
     }
     variables = resolver.resolve(document.get("vars") or {}, "vars", {})
-    return Manifest(path.parent, variables, resources)
+    return Manifest(path.parent, document, variables, resources)
 
 
 def _resource(

@@ -19,6 +19,7 @@ from functions.prompts.purging import purge
 from functions.prompts.remaking import carry_out
 from functions.prompts.request import parse, parse_purge, parse_say
 from functions.prompts.service import Prompts, instance
+from isikit import limits
 from isikit.errors import RequestError
 from isikit.host import EventContext, json_response, make_app, read_json
 from isikit.host import context as request_context
@@ -37,7 +38,9 @@ def routes(prompts: Callable[[], Prompts]) -> list[Route]:
     """
 
     async def caller(request: Request) -> Tenant:
-        return (await prompts().doors.identify(request.headers, request.scope)).tenant
+        tenant = (await prompts().doors.identify(request.headers, request.scope)).tenant
+        await prompts().limits.admit(tenant, "prompts")
+        return tenant
 
     async def post_prompt(request: Request) -> Response:
         tenant = await caller(request)
@@ -131,6 +134,14 @@ def initialize() -> None:
     """Function Compute's initializer: import now what the first request would wait for (300 ms)."""
     import av  # noqa: F401
     import oss2  # noqa: F401
+
+    limits.warm_up()
+
+
+async def pre_stop() -> None:
+    """Function Compute's last call: give unspent parts of the day's quotas back."""
+    if instance.is_made:
+        await instance().limits.hand_in()
 
 
 app = make_app(routes(instance))

@@ -18,10 +18,11 @@ from functions.prompts.rendition import Rendition
 from functions.prompts.revisions import Revisions
 from functions.prompts.synthesis import Synthesis
 from functions.prompts.warm import Warm
-from isikit import config, credentials, objects
+from isikit import config, credentials, limits, objects
 from isikit.config import Settings
 from isikit.errors import ConfigError, FieldError
-from isikit.identity import Doors
+from isikit.identity import Doors, KeySets
+from isikit.limits import Limits
 from isikit.nls import synthesis as nls
 from isikit.nls import token
 from isikit.objects import Stores
@@ -50,6 +51,7 @@ class Prompts:
     later: Later
     voices: Voices
     clock: Callable[[], float]
+    limits: Limits
 
     def url(self, place: Place, rendition: Rendition) -> str:
         """Where a rendition is to be had."""
@@ -64,7 +66,9 @@ def assemble(
     keys: KeyRing,
     synthesis: Synthesis,
     later: Later,
+    limits: Limits,
     owner: str,
+    key_sets: KeySets | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Prompts:
     """Put an instance together.
@@ -83,7 +87,7 @@ def assemble(
     maker = Maker(cache, stores.state, recipes, revisions, synthesis, owner=owner, threads=threads)
     return Prompts(
         base_url=base_url,
-        doors=Doors(tenants, keys),
+        doors=Doors(tenants, keys, key_sets),
         tenants=tenants,
         keys=keys,
         cache=cache,
@@ -93,6 +97,7 @@ def assemble(
         later=later,
         voices=Voices(clock),
         clock=clock,
+        limits=limits,
     )
 
 
@@ -101,14 +106,17 @@ def from_settings(settings: Settings) -> Prompts:
     stores = objects.stores()
     keys = KeyRing(stores.state, settings.keys_key)
     speaker, tokens = nls.speaker(settings), token.source(settings, credentials.provider, stores.state, keys)
+    counted = limits.from_settings(settings, stores.state)
     return assemble(
         base_url=settings.public_base_url,
         stores=stores,
         tenants=Tenants(stores.state, settings.tenants_key),
         keys=keys,
-        synthesis=Synthesis(speaker, tokens, settings.nls_concurrency),
+        key_sets=KeySets.of(settings),
+        synthesis=Synthesis(speaker, tokens, settings.nls_concurrency, counted),
         later=Later(settings.fc_endpoint, os.environ.get("FC_FUNCTION_NAME", ""), credentials.provider),
         owner=f"{os.environ.get('FC_INSTANCE_ID', 'local')[:48]}-{secrets.token_hex(4)}",
+        limits=counted,
     )
 
 
@@ -117,6 +125,11 @@ class _Instance:
 
     def __init__(self) -> None:
         self._prompts: Prompts | None = None
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there is one already."""
+        return self._prompts is not None
 
     def __call__(self) -> Prompts:
         if self._prompts is None:

@@ -15,6 +15,7 @@ from functions.prompts.prompt import Prompt
 from isikit import logs
 from isikit.errors import ConfigError, DeadlineExceeded, IsiError, Overloaded, SpeechError
 from isikit.host.context import Deadline
+from isikit.limits import Limits
 from isikit.nls.synthesis import Pcm, Speaker, Utterance, speak_with_retry
 from isikit.nls.token import TokenSource
 from isikit.tenants import Tenant
@@ -62,16 +63,24 @@ class Synthesis:
         Where tokens come from.
     concurrency
         Calls to the service at once. Hits never wait here.
+    limits
+        The daily quota `synthesis_calls` counts here, and nowhere else: what is found costs nothing.
     clock
         Wall time in seconds.
     """
 
     def __init__(
-        self, speaker: Speaker, tokens: TokenSource, concurrency: int, clock: Callable[[], float] = time.time
+        self,
+        speaker: Speaker,
+        tokens: TokenSource,
+        concurrency: int,
+        limits: Limits,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._circuit = Circuit(speaker, clock=clock)
         self._tokens = tokens
         self._places = asyncio.Semaphore(concurrency)
+        self._limits = limits
 
     def check(self) -> None:
         """Raise `SpeechPaused` where the speech service is down and is not asked now."""
@@ -80,8 +89,13 @@ class Synthesis:
     async def speak(self, prompt: Prompt, tenant: Tenant, deadline: Deadline, progress: Progress) -> Spoken:
         """Speak a prompt.
 
+        Its billed calls are taken from the tenant's day before the service is asked, and given back where it never
+        was. What fails after that stays taken, although the service may not have charged all of it.
+
         Raises
         ------
+        LimitError
+            429 `limit.quota`; nothing was spent.
         Overloaded
             No place was free in time; nothing was spent.
         DeadlineExceeded
@@ -95,6 +109,8 @@ class Synthesis:
         cost = prompt.cost()
         appkey = _appkey(tenant, prompt.locale)
         parts = prompt.pieces()
+        self.check()
+        await self._limits.spend(tenant, "synthesis_calls", cost.calls)
 
         def utterance(text: str) -> Utterance:
             return Utterance(
@@ -121,6 +137,9 @@ class Synthesis:
                 spent = {"characters_possible": cost.characters, "calls_possible": cost.calls}
                 logs.event("synthesis.abandoned", level="warning", voice=prompt.voice, pieces=len(parts), **spent)
             raise
+        finally:
+            if not progress.has_begun:
+                self._limits.give_back(tenant, "synthesis_calls", cost.calls)
         done = Spoken(pcm, prompt.master_rate_hz)
         logs.event(
             "synthesis.finished",

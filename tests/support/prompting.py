@@ -23,6 +23,8 @@ from isikit.config import Settings
 from isikit.credentials import Credentials
 from isikit.host import make_app
 from isikit.host.context import Deadline
+from isikit.limits import Limits, Rate
+from isikit.limits.admission import DEFAULT_RATES
 from isikit.nls.synthesis import Pcm, Speaker, Utterance
 from isikit.nls.token import SpeechToken, TokenFetcher, TokenSource
 from isikit.objects import Stores
@@ -34,6 +36,7 @@ from support.outward import Outward, OutwardLater, OutwardSpeaker, OutwardTokens
 
 BASE_URL = "https://prompts.example.com"
 API_KEY = "k-one.0123456789abcdef0123456789abcdef"
+RATES = {**DEFAULT_RATES, "prompts": Rate(100_000, 1)}  # a test asks faster than anybody
 OTHER_KEY = "k-two.fedcba9876543210fedcba9876543210"
 
 
@@ -266,14 +269,19 @@ class World:
             fetcher=OutwardTokens(self.tokens_from or FakeTokens(), outward),
         )
         stores = outward.stores(self.stores)
+        rates = {**DEFAULT_RATES, "prompts": Rate(100_000, 1)}
+        limits = Limits(stores.state, defaults=rates, clock=self.wall.now)
         prompts = assemble(
             base_url=BASE_URL,
             stores=stores,
             tenants=Tenants(stores.state, clock=self.wall.now),
             keys=KeyRing(stores.state, clock=self.wall.now),
-            synthesis=Synthesis(OutwardSpeaker(speaker or self.speaker, outward), tokens, self.concurrency, self.wall.now),
+            synthesis=Synthesis(
+                OutwardSpeaker(speaker or self.speaker, outward), tokens, self.concurrency, limits, self.wall.now
+            ),
             later=cast(Later, OutwardLater(self.later, outward)),
             owner=f"instance-{id(object())}",
+            limits=limits,
             clock=self.wall.now,
         )
         return Instance(prompts, make_app(routes(lambda: prompts)))

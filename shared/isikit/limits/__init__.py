@@ -8,8 +8,8 @@ Quotas are the hard limits. What tenants spend with leased tokens is not counted
 
 from __future__ import annotations
 
-from isikit.limits.admission import Limits, from_settings
+from isikit.limits.admission import Limits, from_settings, warm_up
 from isikit.limits.rate import Rate, parse_rate
 from isikit.limits.refusal import LimitsUnavailable
 
-__all__ = ["Limits", "LimitsUnavailable", "Rate", "from_settings", "parse_rate"]
+__all__ = ["Limits", "LimitsUnavailable", "Rate", "from_settings", "parse_rate", "warm_up"]

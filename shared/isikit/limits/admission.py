@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from isikit.host import context
@@ -10,6 +11,7 @@ from isikit.limits.quotas import Quotas, WhenDown
 from isikit.limits.rate import Rate, parse_rate
 from isikit.limits.rates import MemoryRates, Rates
 from isikit.limits.refusal import rate_refused
+from isikit.limits.shared_rates import SharedRates
 
 if TYPE_CHECKING:
     from isikit.config import Settings
@@ -39,6 +41,8 @@ class Limits:
         Of the quotas, see `Quotas`.
     defaults
         The rates of tenants that name none.
+    clock
+        Wall time in seconds, for the quotas.
     """
 
     def __init__(
@@ -48,9 +52,10 @@ class Limits:
         *,
         when_down: WhenDown = "open",
         defaults: Mapping[RateName, Rate] = DEFAULT_RATES,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._rates = rates or MemoryRates()
-        self._quotas = Quotas(store, when_down)
+        self._quotas = Quotas(store, when_down, clock=clock)
         self._defaults = defaults
 
     async def admit(self, tenant: Tenant, name: RateName) -> None:
@@ -108,4 +113,11 @@ def from_settings(settings: Settings, state_store: ObjectStore) -> Limits:
         "jobs": parse_rate(settings.rate_jobs),
         "recognitions": parse_rate(settings.rate_recognitions),
     }
-    return Limits(state_store, MemoryRates(), when_down=when_down, defaults=defaults)
+    rates = SharedRates(settings.redis_url, when_down) if settings.redis_url else MemoryRates()
+    return Limits(state_store, rates, when_down=when_down, defaults=defaults)
+
+
+def warm_up() -> None:
+    """Import what the first request would wait for (150 ms): for a function's `initialize()`."""
+    import redis.asyncio  # noqa: F401
+    from limits.aio import storage, strategies  # noqa: F401

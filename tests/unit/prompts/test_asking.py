@@ -323,6 +323,7 @@ def test_a_base_url_that_makes_urls_too_long_is_a_mistake_of_the_configuration(w
             synthesis=cast(Any, None),
             later=cast(Any, None),
             owner="x",
+            limits=cast(Any, None),
         )
     assert refused.value.errors[0].field == "ISI_PUBLIC_BASE_URL"
 

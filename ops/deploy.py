@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ops import build, manifest, provision
+from ops import build, gateway, manifest, provision
 from ops.endpoints import Endpoints
 from ops.functions import Functions
 
@@ -25,10 +25,11 @@ BUCKETS = {kind: f"speech-{kind}-{STAGE}" for kind in ("prompts", "recordings", 
 def deploy(endpoints: Endpoints, say: Callable[[str], None]) -> dict[str, object]:
     """Deploy everything and return what a client needs: tenant, buckets and function names."""
     artefacts = build.build(say)
-    say("creating buckets, key and tenant")
+    say("creating buckets, keys and tenant")
     provision.buckets(endpoints, BUCKETS)
-    provision.master_key(endpoints, BUCKETS["state"])
+    secrets = provision.keys(endpoints, BUCKETS["state"])
     tenant = provision.tenant(endpoints, BUCKETS["state"])
+    gateway.open_route(endpoints.admin, tenant, secrets)
     functions = Functions(endpoints)
     say("publishing layers")
     with ThreadPoolExecutor() as pool:
@@ -46,7 +47,7 @@ def deploy(endpoints: Endpoints, say: Callable[[str], None]) -> dict[str, object
         for each in deploying:
             each.result()
     return {
-        "tenant": {"id": tenant.id, "api_key": tenant.api_key},
+        "tenant": {"id": tenant.id, "api_key": tenant.api_key, "consumer_key": tenant.consumer_key},
         "buckets": BUCKETS,
         "functions": {name: resource.props["functionName"] for name, resource in resolved.resources.items()},
     }
@@ -72,6 +73,9 @@ def _environment(endpoints: Endpoints, versions: dict[str, int]) -> dict[str, st
         "ISI_NLS_PUBLIC_WEBSOCKET": endpoints.nls_websocket,
         "ISI_POP_NLS_META": endpoints.pop,
         "ISI_POP_STS": endpoints.pop,
+        "ISI_FILETRANS": endpoints.pop,
+        "ISI_OSS_FETCH": endpoints.oss,
+        "ISI_CALLBACK_BASE_URL": endpoints.gateway,
         "ISI_FC_ENDPOINT": endpoints.fc,
         # One tenant does everything here, benchmarks too.
         **{f"ISI_RATE_{name}": "100000/second" for name in ("LEASES", "UPLOADS", "PROMPTS", "JOBS", "RECOGNITIONS")},

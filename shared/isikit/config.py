@@ -171,6 +171,25 @@ class Settings:
         "Base or host of STS, for tenants with a role_arn; https unless the host is loopback.",
         default="https://sts.aliyuncs.com",
     )
+    filetrans: str = _setting(
+        # What is sent holds presigned links to recordings.
+        _url("http", "https", tls=True, bare_host=True),
+        "Base or host of the speech service's queue for files, in the region of the gateway; empty: no file mode.",
+        default="",
+    )
+    oss_fetch: str = _setting(
+        _http,
+        "OSS endpoint at which the speech service fetches copies of recordings from the state bucket: the region's "
+        "internal one, or a custom domain of that bucket. Empty: as ISI_OSS_INTERNAL.",
+        default="",
+    )
+    callback_base_url: str = _setting(
+        # The proof in the address is all that a callback has.
+        _url("http", "https", tls=True),
+        "What the address begins with at which the speech service reports ends of tasks; empty: the timer finds them.",
+        default="",
+    )
+    asr_transport: str = _setting(_one_of("rest", "sdk"), "How sentence mode recognises.", default="rest")
     fc_endpoint: str = _setting(_http, "Base of Function Compute's API, for asynchronous self-invocation.")
     public_base_url: str = _setting(_http, "What every prompt URL starts with.")
     nls_transport: str = _setting(_one_of("rest", "sdk"), "How synthesis is called.", default="rest")

@@ -36,7 +36,6 @@ from support.outward import Outward, OutwardLater, OutwardSpeaker, OutwardTokens
 
 BASE_URL = "https://prompts.example.com"
 API_KEY = "k-one.0123456789abcdef0123456789abcdef"
-RATES = {**DEFAULT_RATES, "prompts": Rate(100_000, 1)}  # a test asks faster than anybody
 OTHER_KEY = "k-two.fedcba9876543210fedcba9876543210"
 
 

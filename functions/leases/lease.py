@@ -6,26 +6,31 @@ be allowed it explicitly, and what is spent with it is outside our books.
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from functions.leases.request import Wish, parse
-from isikit import logs
-from isikit.config import Settings
-from isikit.errors import ConfigError, Forbidden, IsiError
+from functions.leases.audit import Audit
+from functions.leases.refresh import refresh_in
+from functions.leases.request import Use, Wish, parse
+from isikit.errors import ConfigError, Forbidden
 from isikit.host.context import Deadline
-from isikit.identity import Doors
+from isikit.identity import Caller
+from isikit.limits import Limits
 from isikit.nls.token import TokenSource
-from isikit.secrets import KeyRing
 from isikit.stamps import rfc3339
-from isikit.tenants import Tenant, Tenants
+from isikit.tenants import Tenant
 
-MIN_LIFE_SECONDS: Final = 600
-"""No lease is given out with less: a client must be able to make a call with it, and to get the next in peace."""
-REFRESH_SHARE: Final = 0.8
-"""Of the life that is left, after which a client should come again."""
+# Names of the speech service's protocol (pages of real-time, sentence and speech-synthesis interfaces).
+_HEARING: Final = {"enable_punctuation_prediction": True, "enable_inverse_text_normalization": True}
+_PARAMS: Final[dict[Use | None, dict[str, Any]]] = {
+    None: {},
+    "realtime_asr": {"enable_intermediate_result": True, **_HEARING},
+    "sentence_asr": _HEARING,
+    "tts": {},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,72 +57,88 @@ class Lease:
     endpoints: Endpoints
 
 
+class Tokens(Protocol):
+    """Whose token a tenant's leases carry."""
+
+    def for_tenant(self, tenant: Tenant) -> TokenSource:
+        """The account's own, or that of the tenant's `role_arn`."""
+        ...
+
+
 @dataclass(slots=True)
 class Leases:
     """Grants leases.
 
     Parameters
     ----------
-    doors
-        Who is calling.
     tokens
-        The instance's speech token.
+        The instance's speech tokens.
+    limits
+        The daily quota `leases`.
     endpoints, region
         Passed on.
     clock
         Wall time, epoch seconds.
+    chance
+        0 to 1, for the moment of renewal.
     """
 
-    doors: Doors
-    tokens: TokenSource
+    tokens: Tokens
+    limits: Limits
     endpoints: Endpoints
     region: str
     clock: Callable[[], float] = time.time
+    chance: Callable[[], float] = random.random
 
-    async def grant(self, tenant: Tenant, body: object, deadline: Deadline) -> Lease:
-        """A lease for a tenant who has identified himself.
+    async def grant(self, caller: Caller, body: object, deadline: Deadline, audit: Audit) -> Lease:
+        """A lease for a caller who is known.
+
+        Of the day's quota one is taken when there is a token, just before it is given out.
 
         Parameters
         ----------
         body
             The request's JSON, `{}` when there was none.
+        audit
+            Is told what was given out.
 
         Raises
         ------
         Forbidden
             403 `lease.not_allowed`.
+        LimitError
+            429.
         RequestError
             400, see `request.parse`.
         ConfigError
             500 `lease.no_appkey`: leases are allowed to the tenant, but there is nothing to use them with.
         TokenError, DeadlineExceeded, Overloaded
-            There is no token now that lives long enough.
+            There is no token now that lives as long as the tenant's minimum.
         """
-        try:
-            if not tenant.lease:
-                raise Forbidden("Leases are not allowed to this tenant.", code="lease.not_allowed")
-            if not tenant.appkeys:
-                raise ConfigError("This tenant has no AppKey.", code="lease.no_appkey")
-            wish = parse(body, tenant)
-            token = await self.tokens.get(MIN_LIFE_SECONDS, deadline)
-        except IsiError as error:
-            logs.event("lease.refused", level="warning", reason=error.code)
-            raise
+        tenant = caller.tenant
+        if not tenant.lease:
+            raise Forbidden("Leases are not allowed to this tenant.", code="lease.not_allowed")
+        if not tenant.appkeys:
+            raise ConfigError("This tenant has no AppKey.", code="lease.no_appkey")
+        wish = parse(body, tenant)
+        token = await self.tokens.for_tenant(tenant).get(tenant.lease_min_life_seconds, deadline)
+        await self.limits.spend(tenant, "leases", 1)
         now = self.clock()
         expires_in = int(token.expires_at - now)
-        refresh_in = int(expires_in * REFRESH_SHARE)
-        logs.event(
-            "lease.granted",
+        until_refresh = refresh_in(expires_in, tenant.lease_min_life_seconds, self.chance)
+        audit.granted(
             expires_in=expires_in,
+            use=wish.use,
             locale=wish.appkey.locale,
             sample_rate_hz=wish.appkey.sample_rate_hz,
+            appkey_end=wish.appkey.appkey[-4:],
         )
         return Lease(
             token=token.id,
             expires_at=rfc3339(token.expires_at),
             expires_in=expires_in,
-            refresh_at=rfc3339(now + refresh_in),
-            refresh_in=refresh_in,
+            refresh_at=rfc3339(now + until_refresh),
+            refresh_in=until_refresh,
             appkey=wish.appkey.appkey,
             start_params=_start_params(wish, tenant),
             tenant=tenant.id,
@@ -126,22 +147,9 @@ class Leases:
         )
 
 
-def from_settings(settings: Settings) -> Leases:
-    """What the deployment describes."""
-    from isikit import credentials, objects
-
-    state = objects.stores().state
-    return Leases(
-        doors=Doors(Tenants(state, settings.tenants_key), KeyRing(state, settings.keys_key)),
-        tokens=TokenSource(settings, credentials.provider),
-        endpoints=Endpoints(settings.nls_public_websocket, settings.nls_public_rest),
-        region=settings.region,
-    )
-
-
 def _start_params(wish: Wish, tenant: Tenant) -> dict[str, Any]:
-    """What belongs into the speech service's start message, by its names; a voice only where one is to speak."""
-    params: dict[str, Any] = {"format": "pcm", "sample_rate": wish.appkey.sample_rate_hz}
+    """What belongs into the payload of the speech service's start message; a voice only where one is to speak."""
+    params: dict[str, Any] = {"format": "pcm", "sample_rate": wish.appkey.sample_rate_hz, **_PARAMS[wish.use]}
     if wish.use == "tts" and wish.appkey.locale in tenant.default_voice:
         params["voice"] = tenant.default_voice[wish.appkey.locale]
     return params

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from functions.leases.recording import CONTENT_TYPES, DIRECTIONS, KINDS, MAX_BYTES, MAX_METADATA_CHARACTERS, METADATA
 from functions.leases.request import USES
 
 Json = dict[str, Any]
@@ -41,8 +42,8 @@ _LEASE: Final = _object(
     {
         "token": {"type": "string", "description": "all speech rights of the account until expires_at: keep it secret"},
         "expires_at": _TIME,
-        "expires_in": {**_SECONDS, "minimum": 600},
-        "refresh_at": {**_TIME, "description": "when to ask for the next one"},
+        "expires_in": {**_SECONDS, "minimum": 60, "description": "the tenant's minimum (600) or more"},
+        "refresh_at": {**_TIME, "description": "when to ask for the next one; another moment for each lease"},
         "refresh_in": _SECONDS,
         "appkey": {"type": "string"},
         "start_params": {
@@ -51,6 +52,9 @@ _LEASE: Final = _object(
             "properties": {
                 "format": {"const": "pcm"},
                 "sample_rate": {"enum": [8000, 16000]},
+                "enable_intermediate_result": {"const": True, "description": "with use realtime_asr"},
+                "enable_punctuation_prediction": {"const": True, "description": "with both uses of recognition"},
+                "enable_inverse_text_normalization": {"const": True, "description": "with both uses of recognition"},
                 "voice": {"type": "string", "description": "with use tts, where the tenant has a default"},
             },
             "required": ["format", "sample_rate"],
@@ -59,6 +63,47 @@ _LEASE: Final = _object(
         "tenant": {"type": "string"},
         "region": {"type": "string"},
         "endpoints": _object({"websocket": _URL, "rest": _URL}),
+    }
+)
+_LINE: Final[Json] = {"type": "string", "minLength": 1, "maxLength": MAX_METADATA_CHARACTERS}
+_METADATA: Final[Json] = {
+    **_object(dict.fromkeys(METADATA, _LINE)),
+    "required": [],
+    "description": "what is known of the call; kept as x-oss-meta-*, percent-encoded UTF-8",
+}
+_METADATA["properties"] |= {"direction": {"enum": list(DIRECTIONS)}, "started_at": _TIME}
+_UPLOAD: Final[Json] = {
+    **_object(
+        {
+            "kind": {"enum": list(KINDS), "default": "form", "description": "PostObject for browsers, or a PUT"},
+            "extension": {"enum": list(CONTENT_TYPES)},
+            "content_type": {"type": "string", "examples": ["audio/wav"], "description": "instead of the extension"},
+            "size_bytes": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MAX_BYTES,
+                "description": "the exact size; a PUT must say it",
+            },
+            "metadata": _METADATA,
+        }
+    ),
+    "required": [],
+    "anyOf": [{"required": ["extension"]}, {"required": ["content_type"]}],
+}
+_TEXTS: Final[Json] = {"type": "object", "additionalProperties": {"type": "string"}}
+_SLOT: Final = _object(
+    {
+        "kind": {"enum": list(KINDS)},
+        "method": {"enum": ["POST", "PUT"]},
+        "url": _URL,
+        "headers": {**_TEXTS, "description": "of a PUT: all of them, as they are"},
+        "fields": {**_TEXTS, "description": "of a form: all of them, as they are, before the field `file`"},
+        "bucket": {"type": "string"},
+        "key": {"type": "string", "description": "in/{tenant}/{yyyy}/{mm}/{dd}/{uuid}.{extension}, the day in UTC"},
+        "content_type": {"enum": sorted(set(CONTENT_TYPES.values()))},
+        "max_bytes": {"type": "integer", "description": "the exact size where size_bytes was given"},
+        "expires_at": _TIME,
+        "expires_in": _SECONDS,
     }
 )
 _PROBLEM: Final[Json] = {
@@ -85,10 +130,37 @@ _PROBLEM: Final[Json] = {
     "required": ["type", "code", "status", "title", "detail", "request_id"],
 }
 
+_RATE_HEADERS: Final[Json] = {
+    name: {"schema": {"type": "string"}}
+    for name in ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy")
+}
+_REFUSALS: Final[Json] = {
+    "400": _problem("Every mistake, in errors"),
+    "401": _problem("The caller is not known"),
+    "408": _problem("The body came too slowly"),
+    "413": _problem("The body is too large"),
+    "429": {**_problem("A rate or the day's quota is used up; see Retry-After"), "headers": _RATE_HEADERS},
+    "503": _problem("Try again after Retry-After"),
+}
+
+
+def _preflight(operation: str) -> Json:
+    return {
+        "operationId": f"{operation}_preflight",
+        "security": [],
+        "description": "What browsers ask before a page's request",
+        "responses": {
+            "204": {"description": "Pages of this origin may ask; whether they get anything, their tenant decides"},
+            "403": _problem("No tenant lists this origin"),
+            "503": _problem("Try again after Retry-After"),
+        },
+    }
+
+
 DOCUMENT: Final[Json] = {
     "openapi": "3.1.0",
-    "info": {"title": "Leases: short-lived speech tokens", "version": "1"},
-    "security": [{"ApiKey": []}],
+    "info": {"title": "Leases: short-lived speech tokens, and upload slots", "version": "1"},
+    "security": [{"ApiKey": []}, {"Bearer": []}],
     "paths": {
         "/v1/token": {
             "post": {
@@ -99,26 +171,54 @@ DOCUMENT: Final[Json] = {
                 },
                 "responses": {
                     "200": {
-                        "description": "A token that lives at least 600 s; not to be stored by anything in between",
+                        "description": "A token of at least the tenant's minimum life; never to be stored on the way",
+                        "headers": _RATE_HEADERS,
                         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Lease"}}},
                     },
-                    "400": _problem("Every mistake, in errors"),
-                    "401": _problem("The key is missing or wrong"),
-                    "403": _problem("Leases are not allowed to this tenant"),
-                    "413": _problem("The body is too large"),
+                    **_REFUSALS,
+                    "403": _problem("Leases are not allowed to this tenant, or not from pages of this origin"),
                     "500": _problem("The tenant or the deployment is not configured for leases"),
                     "502": _problem("The token API refused"),
-                    "503": _problem("Try again after Retry-After"),
                 },
-            }
+            },
+            "options": _preflight("lease_token"),
+        },
+        "/v1/uploads": {
+            "post": {
+                "operationId": "open_upload",
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/UploadRequest"}}},
+                },
+                "responses": {
+                    "200": {
+                        "description": "The right to upload one recording once; OSS answers a second use with 409",
+                        "headers": _RATE_HEADERS,
+                        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Upload"}}},
+                    },
+                    **_REFUSALS,
+                    "403": _problem("Not from pages of this origin"),
+                    "500": _problem("The deployment is not configured for uploads"),
+                },
+            },
+            "options": _preflight("open_upload"),
         },
         "/openapi.json": {
             "get": {"operationId": "describe_leases", "security": [], "responses": {"200": {"description": "This"}}}
         },
     },
     "components": {
-        "securitySchemes": {"ApiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"}},
-        "schemas": {"LeaseRequest": _REQUEST, "Lease": _LEASE, "LeaseProblem": _PROBLEM},
+        "securitySchemes": {
+            "ApiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+            "Bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+        },
+        "schemas": {
+            "LeaseRequest": _REQUEST,
+            "Lease": _LEASE,
+            "UploadRequest": _UPLOAD,
+            "Upload": _SLOT,
+            "LeaseProblem": _PROBLEM,
+        },
     },
 }
 """OpenAPI 3.1."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 from isikit.errors import FieldError, NotJson, RequestError
 from isikit.tenants import AppKey, Tenant
@@ -30,7 +30,7 @@ def parse(body: object, tenant: Tenant) -> Wish:
     ----------
     body
         The document; `{}` when there was none. Without `locale` the tenant's default, without `sample_rate_hz` 16000,
-        where the tenant has AppKeys of these.
+        without `use` an AppKey for everything, where the tenant has AppKeys of these.
     tenant
         Has at least one AppKey.
 
@@ -39,32 +39,45 @@ def parse(body: object, tenant: Tenant) -> Wish:
     NotJson
         It is no object.
     RequestError
-        400, with a `FieldError` for every mistake: `unknown`, `type`, `not_allowed`.
+        400, with a `FieldError` for every mistake: `unknown`, `type`, `not_allowed`. What is allowed for a field is
+        what there are AppKeys for, given the fields before it (use, locale, rate).
     """
     if not isinstance(body, dict):
         raise NotJson("The body is not an object.")
     mistakes = [FieldError(name, "unknown", list(FIELDS)) for name in body if name not in FIELDS]
-    use, appkey = _use(body, mistakes), _appkey(body, tenant, mistakes)
+    use = _use(body, tenant, mistakes)
+    appkey = _appkey(body, tenant, use, mistakes)
     if mistakes:
         raise RequestError(errors=mistakes)
     return Wish(use, appkey)
 
 
-def _use(body: dict[str, Any], mistakes: list[FieldError]) -> Use | None:
+def _use(body: dict[str, Any], tenant: Tenant, mistakes: list[FieldError]) -> Use | None:
     if "use" not in body:
         return None
     use = body["use"]
     if not isinstance(use, str):
         mistakes.append(FieldError("use", "type", "string"))
-    elif use not in USES:
-        mistakes.append(FieldError("use", "not_allowed", list(USES)))
-    return cast(Use, use)
+        return None
+    possible = [one for one in USES if any(_serves(appkey, one) for appkey in tenant.appkeys)]
+    if use not in possible:
+        mistakes.append(FieldError("use", "not_allowed", possible))
+        return None
+    return use
 
 
-def _appkey(body: dict[str, Any], tenant: Tenant, mistakes: list[FieldError]) -> AppKey:
-    """The first of the tenant's AppKeys that fits; its default locale and the usual rate come first."""
+def _appkey(body: dict[str, Any], tenant: Tenant, use: Use | None, mistakes: list[FieldError]) -> AppKey:
+    """The first of the tenant's AppKeys that fits.
+
+    One of the default locale, of the usual rate, and made for just this use, come first.
+    """
     fitting = sorted(
-        tenant.appkeys, key=lambda one: (one.locale != tenant.default_locale, one.sample_rate_hz != USUAL_RATE_HZ)
+        (one for one in tenant.appkeys if use is None or _serves(one, use)),
+        key=lambda one: (
+            one.locale != tenant.default_locale,
+            one.sample_rate_hz != USUAL_RATE_HZ,
+            bool(one.uses) == (use is None),
+        ),
     )
     for name, kind, what in (("locale", str, "string"), ("sample_rate_hz", int, "integer")):
         if name not in body:
@@ -79,3 +92,7 @@ def _appkey(body: dict[str, Any], tenant: Tenant, mistakes: list[FieldError]) ->
         else:
             mistakes.append(FieldError(name, "not_allowed", sorted({getattr(one, name) for one in fitting})))
     return fitting[0]
+
+
+def _serves(appkey: AppKey, use: Use) -> bool:
+    return not appkey.uses or use in appkey.uses

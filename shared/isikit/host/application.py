@@ -171,6 +171,8 @@ def _pass_back(headers: MutableHeaders) -> None:
         headers["X-Call-Id"] = request.call_id
     if request.allowance is not None:
         _tell(headers, request.allowance)
+    for name, value in (request.headers or {}).items():
+        headers[name] = value
 
 
 def _tell(headers: MutableHeaders, allowance: Allowance) -> None:

@@ -7,7 +7,7 @@ import dataclasses
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -70,6 +70,8 @@ class RequestContext:
         W3C trace context, passed on and back.
     allowance
         Set by `limits`: what the answer's `RateLimit-*` headers say.
+    headers
+        Headers that the answer carries whatever it becomes, an error too.
     """
 
     request_id: str
@@ -78,6 +80,7 @@ class RequestContext:
     call_id: str | None = None
     traceparent: str | None = None
     allowance: Allowance | None = None
+    headers: Mapping[str, str] | None = None
 
 
 _current: ContextVar[RequestContext | None] = ContextVar("request", default=None)
@@ -118,6 +121,7 @@ def update(
     call_id: str | None = None,
     traceparent: str | None = None,
     allowance: Allowance | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> None:
     """Add what became known about the current request; None leaves a field as it is. Outside of a request: nothing."""
     context = _current.get()
@@ -129,6 +133,7 @@ def update(
                 call_id=call_id or context.call_id,
                 traceparent=traceparent or context.traceparent,
                 allowance=allowance or context.allowance,
+                headers=headers or context.headers,
             )
         )
 

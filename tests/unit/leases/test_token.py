@@ -12,6 +12,8 @@ from functions.leases.openapi import DOCUMENT
 from isikit.errors import TokenError
 from support import asgi
 
+HEARING = {"enable_punctuation_prediction": True, "enable_inverse_text_normalization": True}
+
 
 def events(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -30,9 +32,9 @@ async def test_a_lease_has_exactly_the_promised_fields_and_may_not_be_stored(wor
         "token": "0f1e2d3c4b5a69788796a5b4c3d2e1f1",
         "expires_at": "2023-11-15T22:13:20Z",
         "expires_in": 86_400,
-        "refresh_at": "2023-11-15T17:25:20Z",
-        "refresh_in": 69_120,
-        "appkey": "zh16",
+        "refresh_at": "2023-11-15T19:49:20Z",
+        "refresh_in": 77_760,
+        "appkey": "chinese16",
         "start_params": {"format": "pcm", "sample_rate": 16000},
         "tenant": "acme",
         "region": "cn-beijing",
@@ -44,10 +46,14 @@ async def test_a_lease_has_exactly_the_promised_fields_and_may_not_be_stored(wor
 @pytest.mark.parametrize(
     ("body", "appkey", "start_params"),
     [
-        ({}, "zh16", {"format": "pcm", "sample_rate": 16000}),
-        ({"use": "tts"}, "zh16", {"format": "pcm", "sample_rate": 16000, "voice": "xiaoyun"}),
-        ({"use": "sentence_asr"}, "zh16", {"format": "pcm", "sample_rate": 16000}),
-        ({"use": "realtime_asr", "sample_rate_hz": 8000}, "zh8", {"format": "pcm", "sample_rate": 8000}),
+        ({}, "chinese16", {"format": "pcm", "sample_rate": 16000}),
+        ({"use": "tts"}, "chinese16", {"format": "pcm", "sample_rate": 16000, "voice": "xiaoyun"}),
+        ({"use": "sentence_asr"}, "chinese16", {"format": "pcm", "sample_rate": 16000, **HEARING}),
+        (
+            {"use": "realtime_asr", "sample_rate_hz": 8000},
+            "zh8",
+            {"format": "pcm", "sample_rate": 8000, "enable_intermediate_result": True, **HEARING},
+        ),
         ({"locale": "en-US"}, "en8", {"format": "pcm", "sample_rate": 8000}),
         ({"locale": "en-US", "use": "tts"}, "en8", {"format": "pcm", "sample_rate": 8000}),
         ({"locale": "zh-CN", "sample_rate_hz": 8000}, "zh8", {"format": "pcm", "sample_rate": 8000}),
@@ -163,7 +169,7 @@ async def test_the_log_tells_who_got_how_much_and_never_the_token(world: Any, ca
 
 
 async def test_what_is_not_there_is_a_problem_document(world: Any) -> None:
-    for method, path, status in (("POST", "/v1/uploads", 404), ("GET", "/v1/token", 405), ("GET", "/", 404)):
+    for method, path, status in (("GET", "/v1/uploads", 405), ("GET", "/v1/token", 405), ("GET", "/", 404)):
         answer = await asgi.call(world.app, method, path)
         assert (answer.status, answer.headers["content-type"]) == (status, "application/problem+json")
 

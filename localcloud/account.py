@@ -46,6 +46,15 @@ class Account:
     projects: dict[str, SpeechProject] = field(default_factory=dict)
     _sessions: dict[str, AccessKey] = field(default_factory=dict)
     _tokens: dict[str, float] = field(default_factory=dict)
+    _lent: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def lend(self, role_arn: str, *principals: str) -> None:
+        """Let another account's role trust principals of this one (`root`, `role/speech-token-dev`)."""
+        self._lent[role_arn.lower()] = frozenset(principals)
+
+    def trusted_by(self, role_arn: str) -> frozenset[str] | None:
+        """Who may assume another account's role; None for a role that does not exist."""
+        return self._lent.get(role_arn.lower())
 
     def add_project(self, locale: str = "zh-CN", sample_rate_hz: int = 16000) -> SpeechProject:
         """Create a speech project and return it with a new AppKey (16 characters, as the console makes them)."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from localcloud.account import AccessKey, Account
+from localcloud.account import TOKEN_LIFE_SECONDS, AccessKey, Account
 from localcloud.pop.errors import PopError
 from localcloud.pop.filetrans import FileService, documents
 from localcloud.pop.filetrans.order import read_order
@@ -17,6 +17,7 @@ from localcloud.pop.filetrans.statuses import FileRefusal
 from localcloud.pop.gateway import RpcRequest
 
 _ROLE_ARN = re.compile(r"acs:ram::(\d+):role/([\w.@-]{1,64})", re.IGNORECASE)
+_PRINCIPAL = re.compile(r"acs:ram::(\d+):")
 _SESSION_NAME = re.compile(r"[\w.@=-]{2,64}", re.ASCII)
 _MIN_DURATION_SECONDS, _MAX_DURATION_SECONDS, _DEFAULT_DURATION_SECONDS = 900, 43200, 3600
 
@@ -45,17 +46,29 @@ class Action:
     failure: Callable[[Call, str, str], dict[str, Any]]
 
 
-def create_token(call: Call) -> dict[str, Any]:
-    """A speech token that lives as long as its ExpireTime (epoch seconds) says; earlier tokens stay valid."""
-    token, expires_at = call.account.new_speech_token()
+def create_token(call: Call, life_seconds: float = TOKEN_LIFE_SECONDS) -> dict[str, Any]:
+    """A speech token that lives as long as its ExpireTime (epoch seconds) says; earlier tokens stay valid.
+
+    It is of the account that signed, which for an assumed role can be another one. That an AppKey belongs to the same
+    account as the token (40020106) is not checked: there is one speech service with one account's AppKeys.
+    """
+    token, expires_at = call.account.new_speech_token(life_seconds)
+    match = _PRINCIPAL.match(call.key.principal)
     return {
         "NlsRequestId": secrets.token_hex(16),
-        "Token": {"ExpireTime": expires_at, "Id": token, "UserId": call.account.account_id},
+        "Token": {
+            "ExpireTime": expires_at,
+            "Id": token,
+            "UserId": call.account.account_id if match is None else match[1],
+        },
     }
 
 
 def assume_role(call: Call) -> dict[str, Any]:
-    """Temporary credentials of a role. Any role of the account may be assumed; a policy is not served.
+    """Temporary credentials of a role. A policy is not served.
+
+    Any role of the account may be assumed. One of another account must exist (`Account.lend`) and trust who calls; where
+    it does not trust, STS answers 403 `NoPermission`, as it does to a caller without the right to assume roles.
 
     Source: api.aliyun.com, Sts 2015-04-01, AssumeRole.
     """
@@ -64,7 +77,11 @@ def assume_role(call: Call) -> dict[str, Any]:
     if match is None:
         raise PopError("InvalidParameter.RoleArn", "The parameter RoleArn is wrongly formed.", status=400)
     if match[1] != account.account_id:
-        raise PopError("EntityNotExist.Role")
+        trusted = account.trusted_by(match[0])
+        if trusted is None:
+            raise PopError("EntityNotExist.Role")
+        if call.key.principal not in trusted:
+            raise PopError("NoPermission")
     session_name = request.need("RoleSessionName")
     if not _SESSION_NAME.fullmatch(session_name):
         raise PopError(
@@ -74,7 +91,7 @@ def assume_role(call: Call) -> dict[str, Any]:
         raise PopError("NotImplemented", "localcloud does not serve Policy or ExternalId of AssumeRole.")
     duration = _duration(request.get("DurationSeconds"))
     role = match[2].lower()
-    principal = f"acs:ram::{account.account_id}:role/{role}/{session_name}"
+    principal = f"acs:ram::{match[1]}:role/{role}/{session_name}"
     session = account.open_session(principal, duration)
     expires_at = session.expires_at or 0.0
     return {

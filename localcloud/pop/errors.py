@@ -24,6 +24,7 @@ REFUSALS: dict[str, tuple[int, str]] = {
     "InvalidTimeStamp.Format": (400, "Specified time stamp or date value is not well formatted."),
     "InvalidVersion": (400, "Specified parameter Version is not valid."),
     "MissingSecurityToken": (400, "SecurityToken is mandatory for this action."),
+    "NoPermission": (403, "You are not authorized to do this action. You should be authorized by RAM."),
     "NotImplemented": (501, "localcloud does not serve this."),
     "ServiceUnavailable": (503, "The request has failed due to a temporary failure of the server."),
     "SignatureDoesNotMatch": (400, "Specified signature is not matched with our calculation."),

@@ -128,3 +128,30 @@ def test_a_role_is_assumed_for_an_hour_unless_told(server: Server) -> None:
 def test_a_wrong_assumption_is_refused(server: Server, changes: dict[str, str], status: int, code: str) -> None:
     query = {"RoleArn": f"acs:ram::{server.account.account_id}:role/leases", "RoleSessionName": "tenant-1", **changes}
     assert refusal(server.call, "AssumeRole", "2015-04-01", query=query) == (status, code)
+
+
+FOREIGN = "acs:ram::6543210987654321:role/Leases"
+
+
+def test_a_role_of_another_account_gives_tokens_of_that_account(server: Server) -> None:
+    server.account.lend(FOREIGN, "role/speech-token-dev")
+    caller = server.account.open_session("role/speech-token-dev")
+    query = {"RoleArn": FOREIGN, "RoleSessionName": "tenant-1"}
+    answer = server.call("AssumeRole", "2015-04-01", key=caller, query=query)
+    assert answer["AssumedRoleUser"]["Arn"] == "acs:ram::6543210987654321:role/leases/tenant-1"
+    held = answer["Credentials"]
+    key = AccessKey(held["AccessKeyId"], held["AccessKeySecret"], held["SecurityToken"])
+    assert server.call(key=key)["Token"]["UserId"] == "6543210987654321"
+    assert server.call()["Token"]["UserId"] == server.account.account_id
+
+
+def test_a_role_of_another_account_that_does_not_trust_the_caller_refuses_him(server: Server) -> None:
+    server.account.lend(FOREIGN, "role/speech-token-dev")
+    query = {"RoleArn": FOREIGN, "RoleSessionName": "tenant-1"}
+    for key in (server.account.root, server.account.open_session("role/speech-tts-dev")):
+        assert refusal(server.call, "AssumeRole", "2015-04-01", key=key, query=query) == (403, "NoPermission")
+
+
+def test_a_token_can_be_made_to_live_shorter(server: Server) -> None:
+    server.faults.arm(operation="pop.CreateToken", action="life", seconds=90)
+    assert server.call()["Token"]["ExpireTime"] == pytest.approx(time.time() + 90, abs=30)

@@ -6,7 +6,7 @@ import importlib
 import sys
 from pathlib import Path
 
-_NO_BENCHMARKS = {"__init__", "__main__", "bare", "load", "servers"}
+_NO_BENCHMARKS = {"__init__", "__main__", "bare", "load", "over_tls", "servers", "usual"}
 
 
 def main() -> None:

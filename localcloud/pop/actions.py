@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.account import TOKEN_LIFE_SECONDS, AccessKey, Account
+from localcloud.faults import Fault
 from localcloud.pop.errors import PopError
 from localcloud.pop.filetrans import FileService, documents
 from localcloud.pop.filetrans.order import read_order
@@ -67,8 +68,8 @@ def create_token(call: Call, life_seconds: float = TOKEN_LIFE_SECONDS) -> dict[s
 def assume_role(call: Call) -> dict[str, Any]:
     """Temporary credentials of a role. A policy is not served.
 
-    Any role of the account may be assumed. One of another account must exist (`Account.lend`) and trust who calls; where
-    it does not trust, STS answers 403 `NoPermission`, as it does to a caller without the right to assume roles.
+    Any role of the account may be assumed. One of another account must exist (`Account.lend`) and trust who calls, else
+    STS answers 403 `NoPermission`, as it does to a caller without the right to assume roles.
 
     Source: api.aliyun.com, Sts 2015-04-01, AssumeRole.
     """
@@ -142,6 +143,17 @@ def no_transcript(call: Call, code: str, message: str) -> dict[str, Any]:
     """File transcription inside an HTTP 200: a StatusCode, by default the exceeded quota or the empty result."""
     task_id = call.request.get("TaskId")
     return documents.submitted(task_id, int(code) if code.isdigit() else 21050003 if task_id else 41050001)
+
+
+def perform(action: Action, call: Call, fault: Fault | None) -> dict[str, Any]:
+    """What an action answers beside the RequestId, also under a fault that is not about HTTP."""
+    if fault is not None and fault.action == "business":
+        return action.failure(call, fault.code, fault.value)
+    if fault is not None and fault.action == "empty":
+        return {}
+    if fault is not None and fault.action == "life" and action.perform is create_token:
+        return create_token(call, fault.seconds)
+    return action.perform(call)
 
 
 def _no_business(call: Call, code: str, message: str) -> dict[str, Any]:

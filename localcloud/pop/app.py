@@ -41,7 +41,8 @@ def make_app(
     Faults: operations are named `pop.CreateToken` and so on, the subject is the AccessKeyId and the TaskId or Task.
     Besides the usual actions, `business` fails inside an HTTP 200 with the fault's `code` (ErrCode, StatusCode) and
     `value` (ErrMsg), and `empty` answers HTTP 200 with nothing but a RequestId; `error` takes a `code` such as
-    `Throttling.User`, which brings its own status; `life` makes a token that lives `seconds`. For the faults of tasks and callbacks see `filetrans.service`.
+    `Throttling.User`, which brings its own status, and `life` makes a token that lives `seconds`. For the faults of
+    tasks and callbacks see `filetrans.service`.
     """
     gateway = Gateway(account, clock)
     files = None if engine is None else FileService(engine, faults, clock, limits)
@@ -69,13 +70,7 @@ def make_app(
         call = actions.Call(account, key, request[_RPC], files)
         action = actions.find(call.request)
         fault: Fault | None = request.get(FAULT)
-        if fault is not None and fault.action == "business":
-            return _json({**action.failure(call, fault.code, fault.value), "RequestId": request[_ID]})
-        if fault is not None and fault.action == "empty":
-            return _json({"RequestId": request[_ID]})
-        if fault is not None and fault.action == "life" and action.name == "CreateToken":
-            return _json({**actions.create_token(call, fault.seconds), "RequestId": request[_ID]})
-        return _json({**action.perform(call), "RequestId": request[_ID]})
+        return _json({**actions.perform(action, call, fault), "RequestId": request[_ID]})
 
     def operation_of(request: web.Request) -> tuple[str, str]:
         call = request[_RPC]

@@ -6,10 +6,20 @@ from collections.abc import Iterator
 
 import pytest
 
+from support import lease_tenants
 from support.local_cloud import Local, running
+from support.thawing import Thawing, thawing
 
 
 @pytest.fixture(scope="session")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
     with running(tmp_path_factory.mktemp("local") / "out") as cloud:
+        lease_tenants.add(cloud)  # before the first request: the functions look again after half a minute
+        yield cloud
+
+
+@pytest.fixture(scope="session")
+def thawing_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Thawing]:
+    """Another one, for tests that move the clock of its functions and cut what they are connected to."""
+    with thawing(tmp_path_factory.mktemp("thawing")) as cloud:
         yield cloud

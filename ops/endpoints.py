@@ -20,6 +20,7 @@ class Endpoints:
     pop: str
     fc: str
     gateway: str
+    admin: str
     appkey: str
     access_key_id: str
     access_key_secret: str = field(repr=False)

@@ -1,4 +1,4 @@
-"""Makes what the functions find at their first request: buckets, the master key and the tenants file.
+"""Makes what the functions find at their first request: buckets, the key file and the tenants file.
 
 Everything can be run again: what is there is kept, only the tenants file is written anew.
 """
@@ -17,6 +17,10 @@ import oss2
 from ops.endpoints import Endpoints
 
 TENANT_ID = "demo"
+CONSUMER = "demo"
+APP_ID = "100000001"
+"""The tenant's names at the cloud-native and at the traditional gateway."""
+KEYS = "config/keys.json"
 KEPT_DAYS = {
     "prompts": {"e/": 2, "masters/e/": 2},  # a day prompt's life is a day; this only sweeps
     "state": {"day-recipes/": 2, "attempts/": 30},  # texts with names and amounts, and transcripts long published
@@ -26,10 +30,19 @@ KEPT_DAYS = {
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """The tenant that local.json names, with the only copy of its API key."""
+    """The tenant that local.json names, with the only copies of its API key and its consumer's key at the gateway."""
 
     id: str
     api_key: str = field(repr=False)
+    consumer_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What the gateways prove themselves with."""
+
+    route: tuple[str, ...] = field(repr=False)
+    app: tuple[str, ...] = field(repr=False)
 
 
 def buckets(endpoints: Endpoints, names: dict[str, str]) -> None:
@@ -46,22 +59,44 @@ def buckets(endpoints: Endpoints, names: dict[str, str]) -> None:
             bucket.put_bucket_lifecycle(oss2.models.BucketLifecycle([_expiry(*rule) for rule in kept.items()]))
 
 
-def master_key(endpoints: Endpoints, state: str) -> None:
-    """Write a random master key once; the first writer wins and nobody overwrites it."""
-    body = json.dumps({"version": 1, "master": base64.b64encode(secrets.token_bytes(32)).decode()})
+def keys(endpoints: Endpoints, state: str) -> Secrets:
+    """Write the key file once, or add to it what it lacks; what is there, above all the master, is never changed.
+
+    Returns
+    -------
+    Secrets
+        What the gateways have to be told.
+    """
+    bucket = _bucket(endpoints, state)
+    made = {
+        "version": 1,
+        "master": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "route_secrets": [secrets.token_urlsafe(32)],
+        "app_secrets": [secrets.token_urlsafe(32)],
+        "webhooks": {TENANT_ID: secrets.token_urlsafe(32)},
+    }
     try:
-        _bucket(endpoints, state).put_object("config/keys.json", body, headers={"x-oss-forbid-overwrite": "true"})
+        bucket.put_object(KEYS, json.dumps(made), headers={"x-oss-forbid-overwrite": "true"})
+        found = made
     except oss2.exceptions.ServerError as error:
         if error.code != "FileAlreadyExists":
             raise
+        found = json.loads(bucket.get_object(KEYS).read())
+        whole = {**made, **found}
+        if whole != found:
+            bucket.put_object(KEYS, json.dumps(whole))
+            found = whole
+    return Secrets(tuple(found["route_secrets"]), tuple(found["app_secrets"]))
 
 
 def tenant(endpoints: Endpoints, state: str) -> Tenant:
-    """Write a tenants file with one tenant that may do everything, and return its new API key."""
+    """Write a tenants file with one tenant that may do everything, and return its new keys."""
     key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
     entry: dict[str, Any] = {
         "id": TENANT_ID,
         "api_keys": [{"id": key_id, "sha256": hashlib.sha256(secret.encode()).hexdigest()}],
+        "consumers": [CONSUMER],
+        "apps": [APP_ID],
         "lease": True,
         "appkeys": [{"appkey": endpoints.appkey, "locale": "zh-CN", "sample_rate_hz": 16000}],
         "default_locale": "zh-CN",
@@ -74,7 +109,7 @@ def tenant(endpoints: Endpoints, state: str) -> Tenant:
     }
     body = json.dumps({"version": 1, "tenants": [entry]}, indent=2)
     _bucket(endpoints, state).put_object("config/tenants.json", body)
-    return Tenant(TENANT_ID, f"{key_id}.{secret}")
+    return Tenant(TENANT_ID, f"{key_id}.{secret}", secrets.token_urlsafe(32))
 
 
 def _expiry(prefix: str, days: int) -> Any:

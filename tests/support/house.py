@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 from starlette.datastructures import Headers
 
-from isikit.identity import Caller, Doors
+from isikit.identity import Caller, Doors, KeySets
+from isikit.identity.fetching import FetchError
 from isikit.secrets import KeyRing
 from isikit.tenants import Tenants
 from support.memory_store import MemoryStore, MovableClock, StoredObject
@@ -19,6 +20,9 @@ SECRET = "s" * 43
 API_KEY = f"k1.{SECRET}"
 OTHER_SECRET = "o" * 43
 OTHER_API_KEY = f"k2.{OTHER_SECRET}"
+ROUTE_SECRET = "route-secret-" + "r" * 30
+APP_SECRET = "app-secret-" + "a" * 30
+JWKS_URL = "https://issuer.example.com/keys"
 
 
 def entry(tenant_id: str, key_id: str, secret: str, **more: Any) -> dict[str, Any]:
@@ -30,19 +34,34 @@ def entry(tenant_id: str, key_id: str, secret: str, **more: Any) -> dict[str, An
     }
 
 
+def issued_for(audience: str, issuer: str = "https://issuer.example.com", jwks_url: str = JWKS_URL) -> dict[str, str]:
+    """An entry of a tenant's `jwt`."""
+    return {"issuer": issuer, "audience": audience, "jwks_url": jwks_url}
+
+
 @dataclass
 class House:
-    """Two tenants, `acme` and `other`, each with an API key; what else there is, a test writes."""
+    """Two tenants, `acme` and `other`, with every door each; what else there is, a test writes.
+
+    `documents` are the key sets by URL, `asked` the URLs that were asked for, `pauses` the waits before refusals.
+    """
 
     clock: MovableClock = field(default_factory=MovableClock)
+    documents: dict[str, bytes] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    pauses: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.store = MemoryStore(self.clock)
-        self.write_tenants(entry("acme", "k1", SECRET), entry("other", "k2", OTHER_SECRET))
-        self.write_keys()
+        self.write_tenants(
+            entry("acme", "k1", SECRET, consumers=["acme-gw"], apps=["1001"], jwt=[issued_for("acme-api")]),
+            entry("other", "k2", OTHER_SECRET, consumers=["other-gw"], apps=["1002"], jwt=[issued_for("other-api")]),
+        )
+        self.write_keys(route_secrets=[ROUTE_SECRET], app_secrets=[APP_SECRET])
         self.keys = KeyRing(self.store, clock=self.clock.now)
         self.tenants = Tenants(self.store, clock=self.clock.now)
-        self.doors = Doors(self.tenants, self.keys)
+        self.key_sets = KeySets(get=self._get, clock=self.clock.now)
+        self.doors = Doors(self.tenants, self.keys, self.key_sets, clock=self.clock.now, pause=self._pause)
 
     def write_tenants(self, *entries: dict[str, Any]) -> None:
         """Write tenants.json anew."""
@@ -52,6 +71,15 @@ class House:
         """Write keys.json anew."""
         master = b64encode(bytes(range(32))).decode()
         self._write("config/keys.json", {"version": 1, "master": master, **more})
+
+    async def _get(self, url: str, _: float) -> bytes:
+        self.asked.append(url)
+        if url not in self.documents:
+            raise FetchError("unreachable")
+        return self.documents[url]
+
+    async def _pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
 
     def _write(self, key: str, content: Any) -> None:
         data = msgspec.json.encode(content)

@@ -133,7 +133,7 @@ async def struck(world: World, name: str, outward: Outward) -> Instance:
     died = asyncio.create_task(outward.died.wait())
     await asyncio.wait({work, died}, return_when=asyncio.FIRST_COMPLETED, timeout=30)
     if outward.kind == "kill" and outward.died.is_set():
-        outward.buried = True
+        outward.buried.set()
         await ended(asyncio.all_tasks() - before)
         world.later.asked.clear()  # whoever was to take the event is gone with it
         return world.instance()

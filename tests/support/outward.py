@@ -36,6 +36,8 @@ class Outward:
         The names of all calls so far: `prompts.put p/...`, `speech`, `token`, `later`.
     died
         Set when it was killed. From then on nothing it does has an effect, and nothing it waits for comes.
+    buried
+        To be set by the test, which then waits for the end of what the dead had under way.
     """
 
     nth: int = 0
@@ -44,7 +46,7 @@ class Outward:
     error: Callable[[str], BaseException] | None = None
     calls: list[str] = field(default_factory=list)
     died: asyncio.Event = field(default_factory=asyncio.Event)
-    buried: bool = False
+    buried: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def struck(self) -> bool:
@@ -71,10 +73,9 @@ class Outward:
         await self._hold()
 
     async def _hold(self) -> None:
-        """The dead wait for ever; once buried, their tasks are let go without having done anything more."""
+        """The dead wait; once `buried`, their tasks end without having done anything more."""
         if self.died.is_set():
-            if not self.buried:
-                await asyncio.Event().wait()
+            await self.buried.wait()
             raise asyncio.CancelledError
 
     def stores(self, stores: Stores) -> Stores:

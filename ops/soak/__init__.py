@@ -1,0 +1,1 @@
+"""Long runs at random, by a seed that repeats them."""

@@ -33,7 +33,7 @@ _TOP: Final = {"edition", "name", "access", "validation", "vars", "template", "r
 _MODULES: Final = {"token": "leases", "tts": "prompts", "asr": "transcripts"}
 _RETRIES: Final = {"token": 0, "tts": 0, "asr": 3}
 _LAYERS: Final = {"token": ["base"], "tts": ["base", "audio"], "asr": ["base", "audio"]}
-_TRIGGERS: Final = {"token": {"http"}, "tts": {"http"}, "asr": {"http", "oss"}}
+_TRIGGERS: Final = {"token": {"http"}, "tts": {"http"}, "asr": {"http", "oss", "timer"}}
 _NOT_DEPLOYED: Final = {"ISI_LISTEN_HOST", "ISI_TENANTS_KEY", "ISI_KEYS_KEY"}
 """Settings for a laptop and for tests, which the manifest leaves alone."""
 
@@ -136,7 +136,7 @@ def _broken_rules(name: str, props: Mapping[str, Any]) -> Iterator[str]:
 
 def _broken_rules_of_triggers(name: str, props: Mapping[str, Any]) -> Iterator[str]:
     triggers = props["triggers"]
-    kinds = {trigger["triggerType"] for trigger in triggers} - {"timer"}
+    kinds = {trigger["triggerType"] for trigger in triggers}
     if kinds != _TRIGGERS[name] or len({trigger["triggerName"] for trigger in triggers}) < len(triggers):
         yield f"triggers: must be {', '.join(sorted(_TRIGGERS[name]))}, each with a name of its own"
     for trigger in triggers:

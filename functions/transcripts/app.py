@@ -1,7 +1,7 @@
 """The function `asr`: events about recordings come in, questions about their jobs are answered.
 
-`handler` takes events: new objects in the recordings bucket.
-`app` answers HTTP: `GET /v1/jobs/{id}` and `GET /v1/jobs`.
+`handler` takes events: new objects in the recordings bucket, and the timer's.
+`app` answers HTTP: `GET /v1/jobs/{id}`, `GET /v1/jobs`, and the speech service's callbacks.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from functions.transcripts import events
+from functions.transcripts.callbacks import LOOKED_AT_BYTES, Callback, CallbackRefused
+from functions.transcripts.callbacks import PATH as CALLBACKS
 from functions.transcripts.job_view import by_call, by_id, by_place, look_up
+from functions.transcripts.open_jobs import called_back, go_through
 from functions.transcripts.openapi import DOCUMENT
 from functions.transcripts.process import Transcripts, transcripts
 from functions.transcripts.recording import deliver
@@ -44,7 +47,8 @@ async def take(event: bytes, request_id: str, deadline: Deadline, process: Trans
     Returns
     -------
     dict
-        `jobs`: `[{"id", "outcome": "ended|claimed"}]`, and `skipped`: how many records were about something else.
+        `jobs`: `[{"id", "outcome": "ended|claimed|submitted"}]`, and `skipped`: how many records were about something
+        else.
 
     Raises
     ------
@@ -56,8 +60,8 @@ async def take(event: bytes, request_id: str, deadline: Deadline, process: Trans
     """
     parsed = events.parse(event)
     if isinstance(parsed, events.Timer):
-        logs.event("timer.ignored")
-        return {"jobs": [], "skipped": 1}
+        found = await go_through(process, Deadline(deadline.at - RESERVE_SECONDS), request_id)
+        return {"jobs": [{"id": each.job_id, "outcome": each.outcome} for each in found], "skipped": 0}
     errors: list[Exception] = list(parsed.unreadable)
     jobs: list[dict[str, str]] = []
     skipped = parsed.other_kinds
@@ -109,6 +113,16 @@ def _told(jobs: list[dict[str, Any]]) -> Response:
     return json_response({"jobs": jobs}, headers={"Cache-Control": "no-store"})
 
 
+async def _beginning(request: Request) -> bytes:
+    """The first bytes of a body of any length: a callback holds the whole result, of which nothing is believed."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) >= LOOKED_AT_BYTES:
+            break
+    return body[:LOOKED_AT_BYTES]
+
+
 def application(process: Callable[[], Transcripts]) -> ASGIApp:
     """The HTTP side, over what `process` returns when the first request comes."""
 
@@ -126,6 +140,19 @@ def application(process: Callable[[], Transcripts]) -> ASGIApp:
             return _told(await by_call(asked.call_id, tenant.id, process()))
         return _told(await by_place(asked.bucket, asked.key, tenant.id, process()))
 
+    async def callback(request: Request) -> Response:
+        told = Callback(
+            request.path_params["job"],
+            *(request.path_params[name] for name in ("generation", "submission", "expires_at")),
+        )
+        ours = process()
+        if ours.queue is None:
+            raise CallbackRefused
+        told.check(request.path_params["proof"], await ours.queue.keys.current(), ours.clock())
+        now = context.current()
+        delivered = await called_back(told, await _beginning(request), ours, now.deadline, now.request_id)
+        return json_response({"outcome": delivered.outcome}, headers={"Cache-Control": "no-store"})
+
     async def openapi(_: Request) -> Response:
         return json_response(DOCUMENT)
 
@@ -133,6 +160,11 @@ def application(process: Callable[[], Transcripts]) -> ASGIApp:
         [
             Route("/v1/jobs/{id}", job, methods=["GET"]),
             Route("/v1/jobs", jobs, methods=["GET"]),
+            Route(
+                f"{CALLBACKS}/{{job}}/{{generation:int}}/{{submission:int}}/{{expires_at:int}}/{{proof}}",
+                callback,
+                methods=["POST"],
+            ),
             Route("/openapi.json", openapi, methods=["GET"]),
         ]
     )

@@ -1,32 +1,38 @@
 """One attempt on a recording: from its bytes to a verdict, with the verdict's files kept.
 
-An attempt ends in one of three ways: with a `Verdict`, good or bad, which is final; with an error that may be gone the
-next time, which is raised; or it is lost with its process.
+An attempt ends in one of four ways: with a `Verdict`, good or bad, which is final; with the recording left to the
+service's queue; with an error that may be gone the next time, which is raised; or it is lost with its process.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from functions.transcripts import mode, publish, report
+from functions.transcripts import handover, mode, publish, report
 from functions.transcripts.audio import Sound, layout_of, sides_of
+from functions.transcripts.handover import LetGo
 from functions.transcripts.job import MAX_CRASHES, Begin, Job, Verdict
-from functions.transcripts.mode import SentenceMode
+from functions.transcripts.mode import Plan, SentenceMode, WholeMode
 from functions.transcripts.process import Transcripts
-from functions.transcripts.recognise import cut, recognise
-from functions.transcripts.transcript import Transcript, files, renumbered
-from isikit.audio.probe import Limits
+from functions.transcripts.recognise import cut, every_side, recognise
+from functions.transcripts.source import rule_of
+from functions.transcripts.transcript import Transcript, Turn, files, renumbered, turns_of
+from isikit.audio.probe import Limits, Measured
 from isikit.errors import AudioError, DeadlineExceeded, SpeechError, TokenError
 from isikit.host.context import Deadline
+from isikit.nls.flash import FlashOrder
 from isikit.stamps import rfc3339
 
 if TYPE_CHECKING:
+    from functions.transcripts.job_journal import JobJournal
     from isikit.tenants import Tenant
 
 MAX_BYTES: Final = 256 * 1024 * 1024  # 20 minutes of CD-quality stereo are 212 MB
 DECODE_SECONDS: Final = 180.0
 DECODE_CPU_SECONDS: Final = 60  # on one core; 20 minutes of any format take some seconds
+MEASURE_SECONDS: Final = 300.0
+MEASURE_CPU_SECONDS: Final = 240  # twelve hours of MP3 take two minutes
 LEAST_SECONDS: Final = 10.0
 """With less time left nothing is decoded: that we have no time must not look as if the recording broke its reader."""
 
@@ -34,6 +40,10 @@ DELETED: Final = "recording.deleted"
 REPLACED: Final = "recording.replaced"
 TOO_LARGE: Final = "recording.too_large"
 NAME_TOO_LONG: Final = "recording.name_too_long"
+
+
+_LONGER: Final = Verdict("failed", "recording.longer")
+"""Stands for a recording that has to be measured; never written anywhere."""
 
 
 class Crashed(AudioError):
@@ -48,8 +58,10 @@ def check_time(deadline: Deadline) -> None:
         raise DeadlineExceeded
 
 
-async def verdict_on(job: Job, step: Begin, tenant: Tenant | None, process: Transcripts, deadline: Deadline) -> Verdict:
-    """Work on the recording until there is a verdict, and keep the verdict's files under this attempt.
+async def verdict_on(
+    job: Job, step: Begin, tenant: Tenant | None, journal: JobJournal, process: Transcripts, deadline: Deadline
+) -> Verdict | LetGo:
+    """Work on the recording until there is a verdict, and keep the verdict's files; or leave it to the service.
 
     Parameters
     ----------
@@ -72,24 +84,36 @@ async def verdict_on(job: Job, step: Begin, tenant: Tenant | None, process: Tran
         return await _quarantined(report.quarantine(report.UNKNOWN_TENANT), job, step, process)
     if (verdict := await _made_before(job, step, process)) is not None:
         return verdict
-    appkeys = mode.appkeys_of(tenant)
+    rule = rule_of(job.key, tenant)
+    appkeys = mode.appkeys_of(tenant, None if rule is None else rule.locale)
     if not appkeys:
         return mode.no_appkey()
+    wish: mode.Wish = "auto" if rule is None else rule.mode
     async with process.decoding:
-        sound = await _sound(job, step, mode.rate_for(appkeys), process, deadline)
-    if isinstance(sound, Verdict):
-        return await _quarantined(sound, job, step, process) if sound.state == "quarantined" else sound
-    plan = mode.decide(sound, appkeys)
-    if isinstance(plan, Verdict):
-        return replace(plan, channels=sound.channels)
+        heard = await _hear(job, step, wish, appkeys, process, deadline)
+    if isinstance(heard, Verdict):
+        return await _quarantined(heard, job, step, process) if heard.state == "quarantined" else heard
     try:
-        return await _done(job, step, sound, plan, process, deadline)
+        return await _recognised(job, step, heard, journal, process, deadline)
     except (SpeechError, TokenError) as error:
         if error.retryable:
             raise
-        return Verdict(
-            "failed", error.code, error.advice, mode=plan.mode, audio_ms=sound.duration_ms, channels=sound.channels
-        )
+        return heard.failed(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A recording as far as its mode needs it: decoded, or as the file it is, with the plan for it."""
+
+    plan: Plan
+    sound: Sound | None = field(default=None, repr=False)
+    data: bytes = field(default=b"", repr=False)
+
+    def failed(self, error: SpeechError | TokenError) -> Verdict:
+        """The verdict where the service refuses it for good."""
+        about = self.sound or self.plan
+        duration_ms, channels = getattr(about, "duration_ms", 0), getattr(about, "channels", 0)
+        return Verdict("failed", error.code, error.advice, mode=self.plan.mode, audio_ms=duration_ms, channels=channels)
 
 
 async def _made_before(job: Job, step: Begin, process: Transcripts) -> Verdict | None:
@@ -105,10 +129,50 @@ async def _made_before(job: Job, step: Begin, process: Transcripts) -> Verdict |
     return replace(before.terminal.verdict, calls=0)
 
 
-async def _sound(
-    job: Job, step: Begin, rate_hz: int | None, process: Transcripts, deadline: Deadline
-) -> Sound | Verdict:
-    """Fetch the recording and decode it."""
+async def _hear(
+    job: Job, step: Begin, wish: mode.Wish, appkeys: dict[int, str], process: Transcripts, deadline: Deadline
+) -> Heard | Verdict:
+    """Fetch the recording, look into it, and choose its mode.
+
+    It is decoded into memory only up to the length that sentence mode may have. What is longer is decoded a second
+    time and only measured.
+    """
+    data = await _fetched(job, process)
+    if isinstance(data, Verdict):
+        return data
+    offered = process.offered()
+    if wish == "realtime" and wish not in offered:
+        return mode.not_offered(wish)
+    if longest_ms := mode.decoded_ms(wish, offered):
+        sound = await _sound(data, longest_ms, step, appkeys, process, deadline)
+        if isinstance(sound, Sound):
+            plan = _plan(wish, sound, appkeys)
+            return replace(plan, channels=sound.channels) if isinstance(plan, Verdict) else Heard(plan, sound)
+        if sound is not _LONGER:
+            return sound
+        if wish != "auto" or not {"file", "flash"} & offered:
+            return mode.too_long("sentence" if wish == "auto" else wish)
+    measured = await _measured(data, step, process, deadline)
+    if isinstance(measured, Verdict):
+        return measured
+    whole = mode.as_a_whole(wish, measured, len(data), appkeys, offered)
+    if not isinstance(whole, str):
+        return replace(whole, channels=measured.channels) if isinstance(whole, Verdict) else Heard(whole, data=data)
+    sound = await _sound(data, mode.LONGEST_SENTENCE_MODE_MS, step, appkeys, process, deadline)
+    if not isinstance(sound, Sound):
+        return sound
+    plan = mode.in_pieces(sound, appkeys)
+    return plan if isinstance(plan, Verdict) else Heard(plan, sound)
+
+
+def _plan(wish: mode.Wish, sound: Sound, appkeys: dict[int, str]) -> Plan | Verdict:
+    if wish == "realtime":
+        return mode.as_played(sound, appkeys, layout_of(sound, {side.channel for side in sound.sides}))
+    return mode.in_pieces(sound, appkeys)
+
+
+async def _fetched(job: Job, process: Transcripts) -> bytes | Verdict:
+    """The recording's bytes, if they are still there and not too many."""
     info = await process.recordings.head(job.key)
     if info is not None and info.etag == job.etag and info.size > MAX_BYTES:
         return _too_large()
@@ -117,28 +181,46 @@ async def _sound(
         return Verdict("skipped", DELETED, "Nothing needs to be done: the recording was deleted before it was read.")
     info, data = found
     if info.etag != job.etag:
-        return Verdict("skipped", REPLACED, "Nothing needs to be done: a newer version has its own job.")
-    if not data:
-        return report.quarantine(report.EMPTY)
+        return _replaced()
+    return data or report.quarantine(report.EMPTY)
+
+
+async def _sound(
+    data: bytes, longest_ms: int, step: Begin, appkeys: dict[int, str], process: Transcripts, deadline: Deadline
+) -> Sound | Verdict:
+    """Decode it; `_LONGER` where it is longer than that."""
     check_time(deadline)  # waiting for a place, and fetching, took some
     # Never less because our time is short: whoever called ends this at the deadline, and that is no crash.
     limits = Limits(
         max_bytes=MAX_BYTES,
-        max_seconds=mode.LONGEST_SENTENCE_MODE_MS / 1000,
+        max_seconds=longest_ms / 1000,
         wall_seconds=DECODE_SECONDS,
         cpu_seconds=DECODE_CPU_SECONDS,
     )
     try:
-        decoded = await process.decode(data, rate_hz, limits)
+        decoded = await process.decode(data, mode.rate_for(appkeys), limits)
     except AudioError as error:
-        return _unreadable(error, step)
+        return _LONGER if error.code == "audio.too_long" else _unreadable(error, step)
     return await sides_of(decoded)
+
+
+async def _measured(data: bytes, step: Begin, process: Transcripts, deadline: Deadline) -> Measured | Verdict:
+    """Measure it."""
+    check_time(deadline)
+    limits = Limits(
+        max_bytes=MAX_BYTES,
+        max_seconds=mode.LONGEST_FILE_MS / 1000,
+        wall_seconds=MEASURE_SECONDS,
+        cpu_seconds=MEASURE_CPU_SECONDS,
+    )
+    try:
+        return await process.measure(data, limits)
+    except AudioError as error:
+        return mode.too_long("file") if error.code == "audio.too_long" else _unreadable(error, step)
 
 
 def _unreadable(error: AudioError, step: Begin) -> Verdict:
     match error.code:
-        case "audio.too_long":
-            return mode.too_long()
         case "audio.too_large":
             return _too_large()
         case report.CRASHED:
@@ -149,6 +231,37 @@ def _unreadable(error: AudioError, step: Begin) -> Verdict:
             return report.quarantine(report.EMPTY)
         case _:
             return report.quarantine("audio.unreadable")
+
+
+async def _recognised(
+    job: Job, step: Begin, heard: Heard, journal: JobJournal, process: Transcripts, deadline: Deadline
+) -> Verdict | LetGo:
+    plan = heard.plan
+    if isinstance(plan, SentenceMode):
+        if heard.sound is None:
+            raise TypeError("sentence mode works on what was decoded")
+        return await _done(job, step, heard.sound, plan, process, deadline)
+    if plan.silent:
+        return await handover.written(job, step.n, plan, (), process)  # nothing to pay for
+    if plan.mode == "file":
+        if not await handover.copied(job, plan, process):
+            return _replaced()
+        return await handover.submit(job, step.n, "first", plan, journal, process, deadline)
+    turns = await _at_once(heard, plan, process, deadline)
+    return await handover.written(job, step.n, plan, turns, process)
+
+
+async def _at_once(heard: Heard, plan: WholeMode, process: Transcripts, deadline: Deadline) -> tuple[Turn, ...]:
+    """Flash and realtime: recognised while this attempt waits."""
+    if plan.mode == "flash" and process.flash is not None:
+        order = FlashOrder(
+            plan.appkey, mode.FLASH_FORMATS[plan.container].lower(), plan.rate_hz, plan.first_channel_only
+        )
+        async with process.speaking:
+            return turns_of(await process.flash(heard.data, order, deadline))
+    if plan.mode == "realtime" and process.realtime is not None and heard.sound is not None:
+        return turns_of(await every_side(heard.sound, plan, process.realtime, process.speaking, deadline))
+    raise SpeechError(f"There is no {plan.mode} mode here.", code="nls.mode_missing")
 
 
 async def _done(
@@ -193,6 +306,10 @@ def _why_it_crashes(job: Job) -> str:
     return report.CRASHED if any(attempt.crashed for attempt in job.latest.attempts) else report.LOST
 
 
+def _replaced() -> Verdict:
+    return Verdict("skipped", REPLACED, "Nothing needs to be done: a newer version has its own job.")
+
+
 def _too_large() -> Verdict:
     advice = f"Recordings of up to {MAX_BYTES // 1024 // 1024} MB are transcribed: compress this one, or cut it."
-    return Verdict("failed", TOO_LARGE, advice, mode="sentence")
+    return Verdict("failed", TOO_LARGE, advice)

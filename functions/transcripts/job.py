@@ -6,12 +6,19 @@ The journal `jobs/{id}.jsonl` holds records of these types, each with the `gener
 - `attempt` (n, owner, until): recorded *before* the recording is decoded, and at the same time the claim on the job;
 - `renewed` (n, until): the claim is prolonged;
 - `ended` (n, reason, crashed): the attempt came to nothing and was given back;
+- `intent` (n, submission, cause, possible_double, expected_by, plan): attempt `n` is about to hand the recording to the
+  service's queue, for the `submission`-th time. Written *before* it does, and from then on nobody need hold the job;
+- `submitted` (submission, task, expected_by): the service took it, under this name;
+- `withdrawn` (submission): the service refused it, nothing was queued;
 - `terminal` (attempt, state, reason, ...): **one per generation**, written by compare-and-swap under the claim;
 - `published` (placed): its files are in place, or have no place any more;
 - `generation` (uploaded_at, request_id): after all of these, the same bytes were uploaded again: another run begins.
 
-An attempt whose claim is past without `ended` or `terminal` died with its process: a crash. So that a recording which
-kills its reader cannot do so for ever, the third crash is the last.
+An attempt whose claim is past without `ended`, `intent` or `terminal` died with its process: a crash. So that a
+recording which kills its reader cannot do so for ever, the third crash is the last.
+
+An intent without a task is a recording of which nobody knows whether it was taken: the process died, or no answer came.
+Its callback may still tell. If none has come by `expected_by`, it is submitted once more, as a `possible_double`.
 """
 
 from __future__ import annotations
@@ -79,6 +86,8 @@ class Verdict:
         Names of the files under `attempts/{id}/{generation}/{n}/` that are to be published.
     audio_ms, channels, calls, turns
         Length of the recording, its channels, recognitions paid for, turns found.
+    possible_double
+        How many of `calls` may have been for what another had been taken for already.
     """
 
     state: Outcome
@@ -90,6 +99,48 @@ class Verdict:
     channels: int = 0
     calls: int = 0
     turns: int = 0
+    possible_double: int = 0
+
+
+Cause = Literal["first", "fresh_url", "service_error", "task_gone", "unanswered"]
+"""Why a recording is submitted: the first time; or again, once for each of the others: its URL was refused, the service
+failed, it does not know the task any more, or nothing was heard of the submission before."""
+
+POSSIBLE_DOUBLES: Final[frozenset[Cause]] = frozenset({"task_gone", "unanswered"})
+"""Of these the submission before may have been taken, done and billed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One hand-over to the service's queue.
+
+    Attributes
+    ----------
+    number
+        From 1, within a generation.
+    attempt
+        Whose.
+    at
+        Of the intent, by OSS's clock, seconds since the epoch.
+    expected_by
+        When its end is expected, by the same clock.
+    plan
+        With what it was submitted, as `mode` reads it.
+    task
+        The service's name for it, None as long as that is not known.
+    possible_double
+        Whether the one before may have been taken too.
+    """
+
+    number: int
+    attempt: int
+    at: float
+    cause: Cause
+    expected_by: float
+    plan: Mapping[str, Any]
+    task: str | None = None
+    possible_double: bool = False
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +173,7 @@ class Generation:
     uploaded_at: float | None = None
     request_id: str = ""
     attempts: tuple[Attempt, ...] = ()
+    submissions: tuple[Submission, ...] = ()
     terminal: Terminal | None = None
     published: bool = False
     placed: bool = False
@@ -130,9 +182,22 @@ class Generation:
         """Whether attempt `n` still has the job: it did not end, and nobody came after it."""
         return bool(self.attempts) and self.attempts[-1].n == n and self.attempts[-1].ended is None
 
+    @property
+    def pending(self) -> Submission | None:
+        """What the service has, or may have: the last submission, unless it refused that."""
+        return self.submissions[-1] if self.submissions and not self.submissions[-1].withdrawn else None
+
+    def let_go(self, attempt: Attempt) -> bool:
+        """Whether an attempt left the recording to the service: nobody need hold the job for it."""
+        return any(each.attempt == attempt.n and not each.withdrawn for each in self.submissions)
+
     def crashes(self, now: float) -> int:
         """How many attempts took their process, or the decoder's, with them."""
-        return sum(attempt.crashed or attempt.lost(now) for attempt in self.attempts)
+        return sum(each.crashed or (each.lost(now) and not self.let_go(each)) for each in self.attempts)
+
+    def failures(self, now: float) -> int:
+        """How many attempts came to nothing, in whatever way."""
+        return sum(each.ended is not None or (each.lost(now) and not self.let_go(each)) for each in self.attempts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +235,30 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the service what has become of a submission; what follows from that is attempt `n`'s."""
+
+    submission: Submission
+    n: int
+    crashes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Nothing can be done before the callback of a submission without a task comes, or its time is over."""
+
+    submission: Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Resubmit:
+    """Nothing was heard of a submission without a task: attempt `n` submits once more, or gives up."""
+
+    submission: Submission
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
 class Publish:
     """The outcome stands, its files may not."""
 
@@ -179,7 +268,7 @@ class Close:
     """All is done; what marks the job as open may still be there."""
 
 
-Step = Begin | Claimed | Publish | Close
+Step = Begin | Claimed | Ask | Await | Resubmit | Publish | Close
 
 
 def decide(job: Job, now: float) -> Step:
@@ -187,10 +276,15 @@ def decide(job: Job, now: float) -> Step:
     generation = job.latest
     if generation.terminal is not None:
         return Close() if generation.published else Publish()
-    attempts = generation.attempts
-    if attempts and attempts[-1].ended is None and not attempts[-1].lost(now):
-        return Claimed(attempts[-1].until)
-    return Begin(len(attempts) + 1, generation.crashes(now))
+    last = generation.attempts[-1] if generation.attempts else None
+    if last is not None and last.ended is None and not last.lost(now) and not generation.let_go(last):
+        return Claimed(last.until)
+    n, pending = len(generation.attempts) + 1, generation.pending
+    if pending is None:
+        return Begin(n, generation.crashes(now))
+    if pending.task is not None:
+        return Ask(pending, n, generation.crashes(now))
+    return Await(pending) if now < pending.expected_by else Resubmit(pending, n)
 
 
 def uploaded_again(job: Job, uploaded_at: float | None, request_id: str) -> bool:
@@ -266,6 +360,12 @@ def _apply(job: Job, record: Mapping[str, Any]) -> Job:
             changed = _amended(found, record["n"], until=float(record["until"]))
         case "ended":
             changed = _amended(found, record["n"], ended=record["reason"], crashed=record["crashed"])
+        case "intent" if record["submission"] == len(found.submissions) + 1:
+            changed = replace(found, submissions=(*found.submissions, _submission(record)))
+        case "submitted":
+            changed = _handed(found, record["submission"], task=record["task"], expected_by=record["expected_by"])
+        case "withdrawn":
+            changed = _handed(found, record["submission"], withdrawn=True)
         case "terminal" if found.terminal is None:
             terminal = Terminal(record["attempt"], msgspec.convert(record, Verdict), float(record["at"]))
             changed = replace(found, terminal=terminal)
@@ -279,3 +379,24 @@ def _apply(job: Job, record: Mapping[str, Any]) -> Job:
 def _amended(generation: Generation, n: int, **changes: Any) -> Generation:
     attempts = tuple(replace(each, **changes) if each.n == n else each for each in generation.attempts)
     return replace(generation, attempts=attempts)
+
+
+def _submission(record: Mapping[str, Any]) -> Submission:
+    return Submission(
+        number=record["submission"],
+        attempt=record["n"],
+        at=float(record["at"]),
+        cause=record["cause"],
+        expected_by=float(record["expected_by"]),
+        plan=record["plan"],
+        possible_double=record["possible_double"],
+    )
+
+
+def _handed(generation: Generation, number: int, **changes: Any) -> Generation:
+    """The generation with what became known of a submission; of one whose task is known nothing more can."""
+    submissions = tuple(
+        replace(each, **changes) if each.number == number and each.task is None and not each.withdrawn else each
+        for each in generation.submissions
+    )
+    return replace(generation, submissions=submissions)

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from functions.transcripts.events import Created
-from functions.transcripts.job import Job, Verdict, fold, terminal_record
+from functions.transcripts.job import POSSIBLE_DOUBLES, Cause, Job, Verdict, fold, terminal_record
 from functions.transcripts.source import Source
 from isikit.claims import ClaimLost
 from isikit.errors import PositionConflict
@@ -154,6 +154,50 @@ class JobJournal:
             await self.read()
             record: Record = {"type": "renewed", "generation": generation, "n": n, "until": self.now + seconds}
             await self._append_holding(record, n)
+
+    async def intend(self, generation: int, n: int, cause: Cause, plan: Mapping[str, Any], seconds: float) -> int:
+        """Record, before it is done, that attempt `n` hands the recording to the service; the submission's number.
+
+        Parameters
+        ----------
+        seconds
+            After which, without a word from the service, it counts as lost.
+
+        Raises
+        ------
+        ClaimLost
+            As `conclude`.
+        """
+        async with self._turn:
+            job = self.job
+            number = 1 if job is None else len(job.latest.submissions) + 1
+            record: Record = {"type": "intent", "generation": generation, "n": n, "submission": number}
+            at = {"at": self.now, "expected_by": self.now + seconds}
+            double = cause in POSSIBLE_DOUBLES
+            await self._append_holding({**record, **at, "cause": cause, "possible_double": double, "plan": plan}, n)
+        return number
+
+    async def submitted(self, generation: int, number: int, task: str, seconds: float) -> None:
+        """Record the service's name for a submission, expected to end in `seconds`; by whoever learnt it first."""
+        async with self._turn:
+            record: Record = {"type": "submitted", "generation": generation, "submission": number, "task": task}
+            while (job := self.job) is not None:
+                pending = job.latest.pending if job.latest.terminal is None else None
+                if pending is None or pending.number != number or pending.task is not None:
+                    return
+                if await self._append({**record, "at": self.now, "expected_by": self.now + seconds}):
+                    return
+
+    async def withdraw(self, generation: int, n: int, number: int) -> None:
+        """Record that the service refused a submission.
+
+        Raises
+        ------
+        ClaimLost
+            As `conclude`.
+        """
+        async with self._turn:
+            await self._append_holding({"type": "withdrawn", "generation": generation, "submission": number}, n)
 
     async def conclude(self, generation: int, n: int, verdict: Verdict) -> None:
         """Write the terminal record.

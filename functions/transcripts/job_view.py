@@ -15,6 +15,7 @@ from functions.transcripts.process import Transcripts
 from isikit.errors import FieldError, RequestError
 from isikit.journal import Journal
 from isikit.objects import ObjectStore
+from isikit.stamps import rfc3339
 
 MOST_JOBS: Final = 1000
 AT_ONCE: Final = 8
@@ -73,9 +74,12 @@ def view(job: Job, generation: Generation) -> dict[str, Any]:
     done = terminal is not None and terminal.verdict.state == "done" and generation.placed
     latest = generation.number == job.latest.number
     outputs = publish.outputs(job) if latest else publish.kept(job, generation.number)
+    pending = generation.pending if terminal is None else None
     state: State
     if terminal is not None:
         state = terminal.verdict.state
+    elif pending is not None:
+        state = "waiting" if pending.task is None else "submitted"
     else:
         state = "waiting" if generation.attempts and generation.attempts[-1].ended is not None else "received"
     return {
@@ -86,7 +90,8 @@ def view(job: Job, generation: Generation) -> dict[str, Any]:
         "bucket": job.bucket,
         "key": job.key,
         "outputs": outputs if done else {},
-        "expected_by": None,  # nothing is promised in sentence mode
+        # Of what is done here itself nothing is promised; it takes as long as the function runs.
+        "expected_by": None if pending is None else rfc3339(pending.expected_by),
     }
 
 

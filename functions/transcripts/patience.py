@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from functions.transcripts.recognise import Recognise
 from isikit.host.context import Deadline
@@ -19,9 +19,15 @@ from isikit.nls.attempts import Tokens, with_token
 from isikit.retry import RetryBudget
 
 if TYPE_CHECKING:
+    from functions.transcripts.process import Flash
+    from isikit.nls.flash import FlashOrder
+    from isikit.nls.sentences import Sentence
     from isikit.nls.token import SpeechToken
 
+T = TypeVar("T")
+
 OPERATION: Final = "nls.recognition"
+FLASH_OPERATION: Final = "nls.flash"
 TRIES: Final = 8
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 10.0
@@ -29,6 +35,8 @@ TOKEN_LIFE_SECONDS: Final = 120  # a call of at most 60 s of audio takes about 1
 
 Once = Callable[[bytes, int, str, "SpeechToken", Deadline], Awaitable[str]]
 """(mono s16le, rate in Hz, AppKey, token, deadline) -> text, tried once."""
+FlashOnce = Callable[[bytes, "FlashOrder", "SpeechToken", Deadline], Awaitable[tuple["Sentence", ...]]]
+"""(the file, how to take it, token, deadline) -> what was said, tried once."""
 
 
 def patiently(once: Once, tokens: Tokens, *, pause: Callable[[float], Awaitable[object]] = asyncio.sleep) -> Recognise:
@@ -36,17 +44,44 @@ def patiently(once: Once, tokens: Tokens, *, pause: Callable[[float], Awaitable[
     budget = RetryBudget()
 
     async def recognise(pcm: bytes, rate_hz: int, appkey: str, deadline: Deadline) -> str:
-        return await with_token(
-            lambda token: once(pcm, rate_hz, appkey, token, deadline),
-            operation=OPERATION,
-            tokens=tokens,
-            deadline=deadline,
-            budget=budget,
-            attempts=TRIES,
-            first_pause_seconds=FIRST_PAUSE_SECONDS,
-            longest_pause_seconds=LONGEST_PAUSE_SECONDS,
-            min_life_seconds=TOKEN_LIFE_SECONDS,
-            sleep=pause,
+        return await _with_patience(
+            lambda token: once(pcm, rate_hz, appkey, token, deadline), OPERATION, tokens, deadline, budget, pause
         )
 
     return recognise
+
+
+def flash_patiently(
+    once: FlashOnce, tokens: Tokens, *, pause: Callable[[float], Awaitable[object]] = asyncio.sleep
+) -> Flash:
+    """The same for whole files."""
+    budget = RetryBudget()
+
+    async def flash(data: bytes, order: FlashOrder, deadline: Deadline) -> tuple[Sentence, ...]:
+        return await _with_patience(
+            lambda token: once(data, order, token, deadline), FLASH_OPERATION, tokens, deadline, budget, pause
+        )
+
+    return flash
+
+
+async def _with_patience(
+    call: Callable[[SpeechToken], Awaitable[T]],
+    operation: str,
+    tokens: Tokens,
+    deadline: Deadline,
+    budget: RetryBudget,
+    pause: Callable[[float], Awaitable[object]],
+) -> T:
+    return await with_token(
+        call,
+        operation=operation,
+        tokens=tokens,
+        deadline=deadline,
+        budget=budget,
+        attempts=TRIES,
+        first_pause_seconds=FIRST_PAUSE_SECONDS,
+        longest_pause_seconds=LONGEST_PAUSE_SECONDS,
+        min_life_seconds=TOKEN_LIFE_SECONDS,
+        sleep=pause,
+    )

@@ -9,19 +9,57 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from functions.transcripts.patience import patiently
+from functions.transcripts.mode import EVERYWHERE, OFFERED
+from functions.transcripts.patience import flash_patiently, patiently
 from functions.transcripts.recognise import Recognise
-from isikit.audio.probe import Decoded, Limits, decode
+from isikit.audio.probe import Decoded, Limits, Measured, decode, measure
+from isikit.errors import ConfigError, FieldError
 from isikit.objects import ObjectStore
 
 if TYPE_CHECKING:
+    from isikit.config import Settings
+    from isikit.host.context import Deadline
     from isikit.identity import Doors
+    from isikit.nls.filetrans import FileOrder, TaskAnswer
+    from isikit.nls.flash import FlashOrder
+    from isikit.nls.sentences import Sentence
+    from isikit.secrets import KeyRing
     from isikit.tenants import Tenants
+
+Flash = Callable[[bytes, "FlashOrder", "Deadline"], Awaitable[tuple["Sentence", ...]]]
+"""(the file, how to take it, deadline) -> what was said."""
+Realtime = Callable[[bytes, int, str, "Deadline"], Awaitable[tuple["Sentence", ...]]]
+"""(mono s16le, rate in Hz, AppKey, deadline) -> what was said; takes as long as the sound does."""
 
 CLAIM_SECONDS: Final = 20.0
 """How long a claim outlives its process. A delivery that finds a job claimed watches it for this long at most."""
 RENEW_SECONDS: Final = 5.0
 WATCH_SECONDS: Final = 2.0
+FLASHES: Final = 2
+"""Flash recognitions at once, per instance; accounts have 10."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileQueue:
+    """What file mode needs besides the buckets.
+
+    Attributes
+    ----------
+    submit, result
+        Of the service's queue.
+    presign
+        (key in the state bucket, seconds) -> URL by which the service fetches it.
+    keys
+        For the proofs in callbacks.
+    callback_base
+        What the address of callbacks begins with; "" where none are wanted.
+    """
+
+    submit: Callable[[FileOrder, Deadline], Awaitable[str]]
+    result: Callable[[str, Deadline], Awaitable[TaskAnswer]]
+    presign: Callable[[str, int], str]
+    keys: KeyRing
+    callback_base: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +76,16 @@ class Transcripts:
         Recognises one piece, with its own retries.
     decode
         Decodes untrusted bytes in a child process: (data, rate wanted, limits).
+    measure
+        What a recording is like, decoded in the same way and not kept: (data, limits).
+    queue
+        The service's queue for files; None where the deployment has none.
+    flash
+        Recognises a whole file at once; None where the region does not.
+    realtime
+        Recognises one side at the pace it was spoken; None where it is not set up.
+    region
+        Decides what the service offers.
     speaking
         Calls to the speech service at once.
     decoding
@@ -56,18 +104,46 @@ class Transcripts:
     tenants: Tenants
     recognise: Recognise
     decode: Callable[[bytes, int | None, Limits], Awaitable[Decoded]]
+    measure: Callable[[bytes, Limits], Awaitable[Measured]]
     speaking: asyncio.Semaphore
     decoding: asyncio.Semaphore
+    queue: FileQueue | None = None
+    flash: Flash | None = None
+    realtime: Realtime | None = None
+    region: str = "cn-beijing"
     clock: Callable[[], float] = time.time
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    def offered(self) -> frozenset[str]:
+        """The modes that the region offers and this deployment has."""
+        here = {"sentence"}
+        here |= {"file"} if self.queue is not None else set()
+        here |= {"flash"} if self.flash is not None else set()
+        here |= {"realtime"} if self.realtime is not None else set()
+        return OFFERED.get(self.region, EVERYWHERE) & here
+
+    def queue_or_refuse(self) -> FileQueue:
+        """The queue.
+
+        Raises
+        ------
+        ConfigError
+            There is none: it was taken away while a recording was in it.
+        """
+        if self.queue is None:
+            raise ConfigError(
+                "The service's queue for files is not set up.", errors=[FieldError("ISI_FILETRANS", "missing")]
+            )
+        return self.queue
 
 
 @functools.cache
 def transcripts() -> Transcripts:
     """The process's own, made from the settings when first needed."""
     from isikit import config, credentials, objects
-    from isikit.identity import Doors
+    from isikit.identity import Doors, KeySets
     from isikit.nls import token
+    from isikit.nls.flash import FlashRecogniser
     from isikit.nls.recognition import Recogniser
     from isikit.secrets import KeyRing
     from isikit.tenants import Tenants
@@ -81,13 +157,41 @@ def transcripts() -> Transcripts:
         state=stores.state,
         recordings_bucket=settings.bucket_recordings,
         state_bucket=settings.bucket_state,
-        doors=Doors(tenants, keys),
+        doors=Doors(tenants, keys, KeySets.of(settings)),
         tenants=tenants,
         recognise=patiently(Recogniser(settings).recognise, tokens),
         decode=_decode_in_child,
+        measure=_measure_in_child,
+        queue=_queue(settings, keys),
+        flash=flash_patiently(FlashRecogniser(settings.nls_rest, FLASHES).recognise, tokens),
+        region=settings.region,
         speaking=asyncio.Semaphore(settings.nls_concurrency),
         decoding=asyncio.Semaphore(1),
     )
+
+
+def _queue(settings: Settings, keys: KeyRing) -> FileQueue | None:
+    """The service's queue, where the deployment names it."""
+    from isikit import credentials
+    from isikit.nls.filetrans import Filetrans
+    from isikit.objects.presign import Presigner
+
+    if not settings.filetrans:
+        return None
+    service = Filetrans(settings.filetrans, settings.region, credentials.provider)
+    endpoint = settings.oss_fetch or settings.oss_internal
+    signer = Presigner(settings.bucket_state, endpoint, settings.region, credentials.provider)
+    return FileQueue(
+        submit=service.submit,
+        result=service.result,
+        presign=lambda key, seconds: signer.get(key, seconds=seconds),
+        keys=keys,
+        callback_base=settings.callback_base_url,
+    )
+
+
+async def _measure_in_child(data: bytes, limits: Limits) -> Measured:
+    return await measure(data, limits=limits)
 
 
 async def _decode_in_child(data: bytes, rate_hz: int | None, limits: Limits) -> Decoded:

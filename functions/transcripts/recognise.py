@@ -1,17 +1,22 @@
-"""Recognition in sentence mode: pieces between pauses, a few at a time, put together as turns."""
+"""Recognition of what was decoded: pieces between pauses, a few at a time, put together as turns; or whole sides."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from functions.transcripts.audio import Sound
-from functions.transcripts.mode import LONGEST_PIECE_MS, PIECE_MS, SentenceMode
+from functions.transcripts.audio import Side, Sound
+from functions.transcripts.mode import LONGEST_PIECE_MS, PIECE_MS, SentenceMode, WholeMode
 from functions.transcripts.transcript import Turn, clean
 from isikit.audio import levels
 from isikit.errors import SpeechAudioRefused
 from isikit.host.context import Deadline
+
+if TYPE_CHECKING:
+    from functions.transcripts.process import Realtime
+    from isikit.nls.sentences import Sentence
 
 Recognise = Callable[[bytes, int, str, Deadline], Awaitable[str]]
 """(mono s16le, rate in Hz, AppKey, deadline) -> text. Retries are its own business, within the deadline."""
@@ -86,3 +91,30 @@ async def recognise(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     return tuple(sorted((turn for turn in turns if turn is not None), key=lambda turn: (turn.start_ms, turn.channel)))
+
+
+async def every_side(
+    sound: Sound, plan: WholeMode, call: Realtime, places: asyncio.Semaphore, deadline: Deadline
+) -> list[Sentence]:
+    """Recognise all sides in realtime, side by side; those without a loud moment are left out.
+
+    Raises
+    ------
+    SpeechError, TokenError, DeadlineExceeded
+        Of the first side that failed; the other is given up.
+    """
+
+    async def one(side: Side) -> list[Sentence]:
+        async with places:
+            said = await call(side.pcm, plan.rate_hz, plan.appkey, deadline)
+        return [replace(sentence, channel=side.channel) for sentence in said]
+
+    speaking = {piece.channel for piece in await cut(sound)}
+    tasks = [asyncio.ensure_future(one(side)) for side in sound.sides if side.channel in speaking]
+    try:
+        found = await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return [sentence for said in found for sentence in said]

@@ -7,6 +7,9 @@ none of these: where the journey had no good end, or another version's transcrip
 A delivery that finds the job claimed watches the claim. One that is prolonged belongs to somebody who works: the
 delivery leaves. One that runs out belonged to a process that died: the delivery takes the job over. So a crash costs
 at most the time of one claim, and it needs nobody else to notice it.
+
+A recording that was handed over to the service's queue is nobody's meanwhile. Whoever comes next asks once what has
+become of it and goes again: the service's callback, the timer that goes through the open jobs, a repeated event.
 """
 
 from __future__ import annotations
@@ -17,15 +20,21 @@ from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, TypeVar
 
 from functions.transcripts import attempt as attempts
-from functions.transcripts import publish, source
+from functions.transcripts import handover, publish, report, source
 from functions.transcripts.events import Created
+from functions.transcripts.handover import LetGo
 from functions.transcripts.job import (
     MAX_ATTEMPTS,
+    MAX_CRASHES,
+    Ask,
+    Await,
     Begin,
     Claimed,
     Close,
     Job,
     Publish,
+    Resubmit,
+    Step,
     Terminal,
     Verdict,
     decide,
@@ -39,31 +48,37 @@ from isikit.claims import ClaimLost
 from isikit.errors import DeadlineExceeded, IsiError, StorageError
 from isikit.host import context
 from isikit.host.context import Deadline
+from isikit.journal import JournalTorn
+from isikit.nls.filetrans import Unfinished
 
 T = TypeVar("T")
+
+Outcome = Literal["ended", "claimed", "submitted", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What became of one delivery: the job ended, or somebody else is on it."""
+    """What became of one delivery: the job ended, somebody else is on it, or the service has it."""
 
     job_id: str
-    outcome: Literal["ended", "claimed"]
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One delivery of a recording's event.
+    """One delivery of a recording's event, or a look at its job.
 
     Attributes
     ----------
+    created
+        What the event told; None where there is none: then nothing is waited for, and no generation opened.
     owner
         Of this delivery, as it stands in the journal.
     deadline
         When the outcome must be written.
     """
 
-    created: Created
+    created: Created | None
     journal: JobJournal
     process: Transcripts
     owner: str
@@ -80,32 +95,69 @@ async def deliver(created: Created, process: Transcripts, owner: str, deadline: 
     """
     identifier = job_id(created.bucket, created.key, created.etag)
     journal = JobJournal(process.state, identifier, process.clock, process.pause)
-    delivery = Delivery(created, journal, process, owner, deadline)
-    job = await journal.read()
-    while True:
-        if job is None:
-            await _receive(delivery)
-        else:
-            context.update(call_id=context.call_id_of(job.call_id))
-            match decide(job, journal.now):
-                case Claimed() as claimed:
-                    if await _somebody_works(delivery, claimed):
-                        logs.event("job.claimed", job_id=journal.id)
-                        return Delivered(journal.id, "claimed")
-                case Begin() as step:
-                    await _attempt(delivery, job, step)
-                case Publish():
-                    await _publish(delivery, job)
-                case Close():
-                    await journal.close(job)
-                    if not await _reopen(delivery, job):
-                        return Delivered(journal.id, "ended")
-        job = journal.job
+    if await journal.read() is None:
+        await _receive(created, journal, process)
+    return await _walk(Delivery(created, journal, process, owner, deadline))
 
 
-async def _receive(delivery: Delivery) -> None:
-    created, journal = delivery.created, delivery.journal
-    traced = await source.trace(created, delivery.process.recordings)
+async def resume(identifier: str, process: Transcripts, deadline: Deadline, owner: str = "resumed") -> Delivered:
+    """Take the next steps of a job that nobody may be on: finish, fetch the result, submit again, or give up.
+
+    Returns
+    -------
+    Delivered
+        `claimed` where somebody is on it, `submitted` where the service still has it, `unknown` where there is no
+        such job.
+
+    Raises
+    ------
+    IsiError
+        As `deliver`.
+    """
+    journal = JobJournal(process.state, identifier, process.clock, process.pause)
+    if await journal.read() is None:
+        return Delivered(identifier, "unknown")
+    return await _walk(Delivery(None, journal, process, owner, deadline))
+
+
+async def _walk(delivery: Delivery) -> Delivered:
+    """Do what the journal says is missing, step by step."""
+    journal = delivery.journal
+    while (job := journal.job) is not None:
+        context.update(call_id=context.call_id_of(job.call_id))
+        outcome = await _step(delivery, job, decide(job, journal.now))
+        if outcome is not None:
+            if outcome != "ended":
+                logs.event("job.claimed" if outcome == "claimed" else "job.awaited", job_id=journal.id)
+            return Delivered(journal.id, outcome)
+    raise JournalTorn("a journal that was read has no records any more")
+
+
+async def _step(delivery: Delivery, job: Job, step: Step) -> Outcome | None:
+    """Take one step; what became of the delivery where it was the last."""
+    journal, process = delivery.journal, delivery.process
+    match step:
+        case Claimed() as claimed:
+            return "claimed" if delivery.created is None or await _somebody_works(delivery, claimed) else None
+        case Begin() as begin:
+            return await _attempt(delivery, job, begin)
+        case Ask() as ask:
+            return await _ask(delivery, job, ask)
+        case Await():
+            return "submitted"
+        case Resubmit(submission, n):
+            work = handover.unanswered(job, submission, n, journal, process, delivery.deadline)
+            return await _work(delivery, job, n, work)
+        case Publish():
+            await _publish(delivery, job)
+            return None
+        case Close():
+            await journal.close(job)
+            return None if await _reopen(delivery, job) else "ended"
+
+
+async def _receive(created: Created, journal: JobJournal, process: Transcripts) -> None:
+    traced = await source.trace(created, process.recordings)
     context.update(call_id=context.call_id_of(traced.call_id))
     if await journal.receive(created, traced):
         logs.event("job.received", job_id=journal.id, bucket_kind="recordings", bytes=created.size)
@@ -118,7 +170,7 @@ async def _reopen(delivery: Delivery, job: Job) -> bool:
     but another version's lies in its place.
     """
     created, recordings, latest = delivery.created, delivery.process.recordings, job.latest
-    if latest.terminal is None or not uploaded_again(job, created.uploaded_at, created.request_id):
+    if created is None or latest.terminal is None or not uploaded_again(job, created.uploaded_at, created.request_id):
         return False
     current = await recordings.head(job.key)
     if current is None or current.etag != job.etag:
@@ -142,38 +194,74 @@ async def _somebody_works(delivery: Delivery, claimed: Claimed) -> bool:
     return False
 
 
-async def _attempt(delivery: Delivery, job: Job, step: Begin) -> None:
-    """Make one attempt. Afterwards its verdict stands, or somebody else has the job, or an error was raised."""
-    journal, process, generation = delivery.journal, delivery.process, job.latest.number
+async def _attempt(delivery: Delivery, job: Job, step: Begin) -> Outcome | None:
+    """Make one attempt. Afterwards there is a verdict, the service has it, somebody else has it, or it raised."""
+    journal, process = delivery.journal, delivery.process
     attempts.check_time(delivery.deadline)
     await journal.file(job)
     # Before the attempt: a tenants file that cannot be read is not this recording's fault, and costs it none.
     tenant = (await process.tenants.current()).find(job.tenant)
     context.update(tenant_id=None if tenant is None else tenant.id)
-    if not await journal.begin(generation, step.n, delivery.owner, CLAIM_SECONDS):
-        return
-    work = attempts.verdict_on(job, step, tenant, process, delivery.deadline)
+    return await _work(
+        delivery, job, step.n, attempts.verdict_on(job, step, tenant, journal, process, delivery.deadline)
+    )
+
+
+async def _ask(delivery: Delivery, job: Job, step: Ask) -> Outcome | None:
+    """Ask once what has become of a task, and go on from there. Asking costs nothing and needs no claim."""
+    journal, process, submission = delivery.journal, delivery.process, step.submission
+    if submission.task is None:
+        raise TypeError("only a submission with a task can be asked for")
+    if step.crashes >= MAX_CRASHES:
+        verdict = handover.failed(job, submission, report.LOST, report.WORDS[report.LOST][1])
+        return await _work(delivery, job, step.n, _said(verdict))
+    answer = await process.queue_or_refuse().result(submission.task, delivery.deadline)
+    if not isinstance(answer, Unfinished):
+        work = handover.followed(job, submission, answer, step.n, journal, process, delivery.deadline)
+        return await _work(delivery, job, step.n, work)
+    if journal.now >= submission.at + handover.OVERDUE_SECONDS:
+        return await _work(delivery, job, step.n, _said(handover.overdue(job, submission)))
+    return "submitted"
+
+
+async def _said(verdict: Verdict) -> Verdict:
+    return verdict
+
+
+async def _work(delivery: Delivery, job: Job, n: int, work: Coroutine[Any, Any, Verdict | LetGo]) -> Outcome | None:
+    """Do attempt `n`'s work under its claim, and write the verdict it comes to."""
+    journal, generation = delivery.journal, job.latest.number
     try:
-        verdict = await _claimed(work, _renewals(delivery, generation, step.n), delivery.deadline)
-        await journal.conclude(generation, step.n, verdict)
+        if not await journal.begin(generation, n, delivery.owner, CLAIM_SECONDS):
+            return None
+        result = await _claimed(work, _renewals(delivery, generation, n), delivery.deadline)
+        if isinstance(result, LetGo):
+            return "submitted"
+        await journal.conclude(generation, n, result)
     except ClaimLost:
         await journal.read()
     except IsiError as error:
-        await _give_up(delivery, generation, step, error)
+        await _give_up(delivery, generation, n, error)
+    finally:
+        work.close()
+    return None
 
 
-async def _give_up(delivery: Delivery, generation: int, step: Begin, error: IsiError) -> None:
+async def _give_up(delivery: Delivery, generation: int, n: int, error: IsiError) -> None:
     """Give the job back for another attempt and raise; or, where there is none, make the error the verdict.
 
-    Neither where a verdict stands after all, or somebody else has the job: then there is nothing to give back.
+    Neither where a verdict stands after all, or somebody else has the job: then there is nothing to give back. What
+    the service has is never given up for our own trouble.
     """
     journal = delivery.journal
-    logs.failure("job.attempt_failed", error, level="warning", job_id=journal.id, attempt=step.n)
+    logs.failure("job.attempt_failed", error, level="warning", job_id=journal.id, attempt=n)
     try:
-        if step.n >= MAX_ATTEMPTS:
-            await journal.conclude(generation, step.n, Verdict("failed", error.code, error.advice))
+        job = journal.job
+        last = job is not None and job.latest.failures(journal.now) + 1 >= MAX_ATTEMPTS
+        if last and job is not None and job.latest.pending is None:
+            await journal.conclude(generation, n, Verdict("failed", error.code, error.advice))
             return
-        await journal.give_back(generation, step.n, error.code, crashed=isinstance(error, attempts.Crashed))
+        await journal.give_back(generation, n, error.code, crashed=isinstance(error, attempts.Crashed))
     except ClaimLost:
         await journal.read()
     else:
@@ -183,6 +271,7 @@ async def _give_up(delivery: Delivery, generation: int, step: Begin, error: IsiE
 async def _publish(delivery: Delivery, job: Job) -> None:
     process, generation = delivery.process, job.latest
     placed = await publish.publish(process.recordings, process.state_bucket, job, generation)
+    await handover.swept(job, process)
     if await delivery.journal.published(generation.number, placed=placed) and generation.terminal is not None:
         _log_finished(job, generation.terminal, process.clock() - generation.opened_at)
 
@@ -247,5 +336,6 @@ def _log_finished(job: Job, terminal: Terminal, seconds: float) -> None:
         channels=verdict.channels,
         turns=verdict.turns,
         recognitions=verdict.calls,
+        possible_double=verdict.possible_double or None,
         duration_ms=round(seconds * 1000),
     )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from functions.transcripts.events import INPUT, Created, metadata_of
 from isikit.objects import ObjectStore
+
+if TYPE_CHECKING:
+    from isikit import tenants
 
 CALL_ID: Final = "call-id"  # x-oss-meta-call-id
 MAX_CALL_ID: Final = 256
@@ -33,6 +36,13 @@ def tenant_of(key: str) -> str:
     """The tenant's name in `in/{tenant}/...`, or "" where the recording lies right under `in/`."""
     name, slash, _ = key.removeprefix(INPUT).partition("/")
     return name if slash else ""
+
+
+def rule_of(key: str, tenant: tenants.Tenant) -> tenants.Source | None:
+    """The tenant's rule for a recording: that of the longest prefix of what follows `in/{tenant}/`."""
+    path = key.removeprefix(INPUT).removeprefix(f"{tenant.id}/")
+    matching = [rule for rule in tenant.sources if path.startswith(rule.prefix)]
+    return max(matching, key=lambda rule: len(rule.prefix), default=None)
 
 
 def call_id_of(metadata: Mapping[str, str]) -> str | None:

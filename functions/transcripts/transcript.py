@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ import msgspec
 from functions.transcripts import subtitles
 from functions.transcripts.audio import Layout
 from functions.transcripts.job import Job
+from isikit.nls.sentences import Sentence, Word
 
 SCHEMA: Final = "transcript/1"
 NAME: Final = "transcript"
@@ -19,12 +20,16 @@ NAME: Final = "transcript"
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What was said on one channel in one stretch. `end_ms` is after `start_ms`; the text is one line, never empty."""
+    """What was said on one channel in one stretch. `end_ms` is after `start_ms`; the text is one line, never empty.
+
+    `words` are there where the mode tells them.
+    """
 
     start_ms: int
     end_ms: int
     channel: int
     text: str
+    words: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,21 @@ def clean(text: str) -> str:
     return " ".join(kept.split())
 
 
+def turns_of(sentences: Iterable[Sentence]) -> tuple[Turn, ...]:
+    """Turns of what the service said of a whole recording, by time; what holds no text is left out."""
+    turns = [
+        Turn(each.start_ms, max(each.end_ms, each.start_ms + 1), each.channel, text, _words(each))
+        for each in sentences
+        if (text := clean(each.text))
+    ]
+    return tuple(sorted(turns, key=lambda turn: (turn.start_ms, turn.channel)))
+
+
+def _words(sentence: Sentence) -> tuple[Word, ...]:
+    cleaned = (Word(word.start_ms, word.end_ms, clean(word.text)) for word in sentence.words)
+    return tuple(word for word in cleaned if word.text)
+
+
 def files(transcript: Transcript, job: Job, generation: int) -> dict[str, bytes]:
     """The four files, by name. A recording without speech has valid ones too."""
     cues = subtitles.cues(transcript.turns, labelled=transcript.labelled)
@@ -104,8 +124,15 @@ def document(transcript: Transcript, job: Job, generation: int) -> dict[str, Any
         "channels": transcript.channels,
         "layout": transcript.layout,
         "text": transcript.text,
-        "turns": msgspec.to_builtins(transcript.turns),
+        "turns": [_told(turn) for turn in transcript.turns],
     }
+
+
+def _told(turn: Turn) -> dict[str, Any]:
+    told: dict[str, Any] = msgspec.to_builtins(turn)
+    if not turn.words:
+        del told["words"]
+    return told
 
 
 def _pretty(told: dict[str, Any]) -> bytes:

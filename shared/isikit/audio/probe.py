@@ -299,7 +299,8 @@ class _Answer:
         )
 
     def _duration_ms(self) -> int:
-        return round(self._ending()["samples"] * 1000 / int(self._header["rate_hz"]))
+        samples, rate_hz = int(self._ending()["samples"]), int(self._header["rate_hz"])
+        return round(samples * 1000 / rate_hz)
 
     def _ending(self) -> dict[str, Any]:
         if self._end is None:

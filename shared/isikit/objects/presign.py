@@ -1,4 +1,4 @@
-"""Rights to upload one object, signed here, without a call to OSS: a form for browsers, or a PUT.
+"""Rights to upload or to read one object, signed here, without a call to OSS: a form for browsers, a PUT, a GET.
 
 Signature V4 only. Everything that is signed is bound: OSS refuses the upload when one value differs. Sources:
 help.aliyun.com/en/oss/developer-reference/postobject, .../signature-version-4-recommend, .../add-signatures-to-urls.
@@ -102,6 +102,19 @@ class Presigner:
             additional_headers={"content-length"},
         )
         return SignedRequest(url, dict(headers), {})
+
+    def get(self, key: str, *, seconds: int) -> str:
+        """A URL by which its holder may read one object, whatever it is by then."""
+        import oss2
+
+        bucket = oss2.Bucket(
+            oss2.ProviderAuthV4(self._provider),
+            self._endpoint,
+            self.bucket,
+            is_cname=self._is_custom_domain(),
+            region=self._region,
+        )
+        return str(bucket.sign_url("GET", key, seconds, slash_safe=True))
 
     def form(
         self, key: str, *, seconds: int, least_bytes: int, most_bytes: int, fields: Mapping[str, str]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import audioop
+import base64
 import hashlib
 import json
 import math
@@ -13,14 +15,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from functions.transcripts.app import take
+import httpx2
+
+from functions.transcripts.app import application, take
 from functions.transcripts.job import Job, fold, job_id
-from functions.transcripts.process import RENEW_SECONDS, Transcripts
+from functions.transcripts.process import RENEW_SECONDS, FileQueue, Flash, Transcripts
 from isikit.audio import wav
-from isikit.audio.probe import Decoded, Limits
-from isikit.errors import AudioError
+from isikit.audio.probe import Decoded, Limits, Measured
+from isikit.errors import AudioError, SpeechError
 from isikit.host.context import Deadline
 from isikit.identity import Doors
+from isikit.nls.filetrans import Failed, FileOrder, Finished, TaskAnswer, Unfinished
+from isikit.nls.sentences import Sentence, Word
 from isikit.objects import ObjectStore
 from isikit.secrets import KeyRing
 from isikit.tenants import Tenants
@@ -29,6 +35,8 @@ from support.memory_store import MemoryStore, MovableClock, StoredObject, memory
 EVENTS = Path(__file__).parents[2] / "events"
 BUCKET = "recordings"
 RATE_HZ = 8000
+CALLBACK_BASE = "https://speech.example.com"
+KEYS = json.dumps({"version": 1, "master": base64.b64encode(bytes(range(32))).decode()}).encode()
 SECRETS = {"acme": "key-acme.secret-of-acme-0123456789", "other": "key-other.secret-of-other-012345678"}
 
 
@@ -66,6 +74,53 @@ async def decode_wav(data: bytes, rate_hz: int | None, limits: Limits) -> Decode
     if duration_ms > limits.max_seconds * 1000:
         raise AudioError(code="audio.too_long")
     return Decoded(channels, rate_hz or file.rate_hz, duration_ms, "wav", file.encoding, file.rate_hz)
+
+
+async def measure_wav(data: bytes, limits: Limits) -> Measured:
+    """The same for recordings that are too long to be held."""
+    whole = await decode_wav(data, None, limits)
+    levels = [audioop.rms(channel, 2) for channel in whole.channels]
+    if len(levels) == 2:
+        levels.append(audioop.rms(audioop.add(whole.channels[0], audioop.mul(whole.channels[1], 2, -1), 2), 2))
+    first, second, difference = (*levels, 0, 0)[:3]
+    return Measured(
+        whole.duration_ms, len(whole.channels), (first, second, difference), "wav", whole.codec, whole.source_rate_hz
+    )
+
+
+@dataclass
+class Service:
+    """The speech service's queue: remembers what was submitted, and ends tasks when it is told to."""
+
+    orders: list[FileOrder] = field(default_factory=list)
+    ends: dict[str, TaskAnswer] = field(default_factory=dict)
+    errors: list[Exception] = field(default_factory=list)
+    asked: int = 0
+
+    async def submit(self, order: FileOrder, deadline: Deadline) -> str:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.orders.append(order)
+        return f"task-{len(self.orders):04d}"
+
+    async def result(self, task: str, deadline: Deadline) -> TaskAnswer:
+        self.asked += 1
+        return self.ends.get(task, Unfinished())
+
+    def end(self, *texts: str, task: str = "") -> None:
+        """End a task, or all that were submitted, with one sentence a text, on channels in turn."""
+        sentences = tuple(
+            Sentence(1000 * at, 1000 * at + 900, at % 2, text, (Word(1000 * at, 1000 * at + 900, text),))
+            for at, text in enumerate(texts)
+        )
+        for name in [task] if task else [f"task-{at:04d}" for at in range(1, len(self.orders) + 1)]:
+            self.ends[name] = Finished(sentences)
+
+    def fail(self, code: str, *, retryable: bool = False, task: str = "task-0001") -> None:
+        """End a task without a transcript."""
+        error = SpeechError(code=code)
+        error.retryable = retryable
+        self.ends[task] = Failed(error)
 
 
 @dataclass
@@ -126,6 +181,10 @@ class Scene:
         assert isinstance(stores.state, MemoryStore)
         self.recordings, self.state = stores.recordings, stores.state
         self.recognise = Recogniser()
+        self.service: Service | None = None
+        self.service_of: Callable[[Service], Any] = lambda service: service
+        self.flash: Flash | None = None
+        self.region = "cn-beijing"
         self.decode: Callable[[bytes, int | None, Limits], Awaitable[Decoded]] = decode_wav
         self.pause: Callable[[float], Awaitable[None]] = self.let_time_pass
         self.renewal: Callable[[], Awaitable[object]] = never
@@ -159,6 +218,40 @@ class Scene:
             request_id=f"upload-{self.uploads}",
         )
 
+    def with_queue(self) -> Service:
+        """Let the deployment have the service's queue."""
+        self._place(self.state, "config/keys.json", KEYS)
+        self.service = Service()
+        return self.service
+
+    def _queue(self, state: ObjectStore) -> FileQueue | None:
+        if self.service is None:
+            return None
+        service = self.service_of(self.service)
+        return FileQueue(
+            submit=service.submit,
+            result=service.result,
+            presign=lambda key, seconds: f"https://state.example.com/{key}?for={seconds}",
+            keys=KeyRing(self.state),
+            callback_base=CALLBACK_BASE,
+        )
+
+    async def call_back(self, order: FileOrder, body: bytes = b"{}") -> httpx2.Response:
+        """Call the address in an order, as the service does."""
+        return await self.post(order.callback_url, body)
+
+    async def post(self, url: str, body: bytes = b"{}") -> httpx2.Response:
+        """Post to an address of a fresh instance."""
+        process = self.process()
+        transport = httpx2.ASGITransport(application(lambda: process))
+        async with httpx2.AsyncClient(transport=transport) as client:
+            return await client.post(url, content=body)
+
+    async def tick(self, *, seconds: float = 60.0) -> dict[str, Any]:
+        """The timer goes off."""
+        event = b'{"triggerTime": "2026-11-22T20:00:00Z", "triggerName": "open-jobs", "payload": ""}'
+        return await self.deliver(event, request_id="1-timer", seconds=seconds)
+
     def process(self) -> Transcripts:
         """A fresh instance of the function."""
         state = self.wrap(self.state)
@@ -171,6 +264,10 @@ class Scene:
             tenants=Tenants(self.state),
             recognise=self.recognise,
             decode=self.decode,
+            measure=measure_wav,
+            queue=self._queue(state),
+            flash=self.flash,
+            region=self.region,
             speaking=asyncio.Semaphore(self.places),
             decoding=asyncio.Semaphore(1),
             clock=self.clock.now,

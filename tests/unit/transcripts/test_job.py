@@ -109,7 +109,7 @@ def test_of_two_terminal_records_the_first_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    "unknown", [{"type": "submitted", "generation": 1, "task": "t"}, {"type": "attempt", "generation": 7}, {"what": 1}]
+    "unknown", [{"type": "someday", "generation": 1, "task": "t"}, {"type": "attempt", "generation": 7}, {"what": 1}]
 )
 def test_records_of_a_later_version_are_passed_over(unknown: dict[str, Any]) -> None:
     assert job_of(attempt(1, 130), unknown, TERMINAL) == job_of(attempt(1, 130), TERMINAL)

@@ -336,7 +336,7 @@ async def test_what_the_speech_service_refuses_for_good_fails_with_its_code() ->
     assert await verdict_of(scene, CALL) == ("failed", "nls.appkey_unknown")
 
 
-@pytest.mark.parametrize("name", ["oss-other-bucket", "oss-folder", "oss-own-output", "oss-removed", "timer"])
+@pytest.mark.parametrize("name", ["oss-other-bucket", "oss-folder", "oss-own-output", "oss-removed"])
 async def test_an_event_about_something_else_is_passed_over(name: str) -> None:
     scene = Scene()
     answer = await scene.deliver((EVENTS / f"{name}.json").read_bytes())

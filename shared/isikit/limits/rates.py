@@ -60,7 +60,8 @@ async def hit(
     item = _item(rate)
     admitted = await strategy.hit(item, tenant_id, name)
     stats = await strategy.get_window_stats(item, tenant_id, name)
-    reset = min(max(1, math.ceil(stats.reset_time - time.time())), rate.window_seconds)
+    # The next whole second after that moment, not at it: there the window's weight is still what it was.
+    reset = max(0, math.floor(stats.reset_time - time.time())) + 1
     return admitted, Allowance(rate.amount, rate.window_seconds, stats.remaining if admitted else 0, reset)
 
 

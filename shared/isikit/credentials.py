@@ -49,9 +49,14 @@ class Credentials:
         key_id = headers.get("x-fc-access-key-id", "")
         secret = headers.get("x-fc-access-key-secret", "")
         if key_id and secret:
-            latest = StsCredentials(key_id, secret, headers.get("x-fc-security-token", ""))
+            token = headers.get("x-fc-security-token", "")
+            known = self._latest
+            if known is not None and (known.access_key_id, known.access_key_secret, known.security_token) == (
+                key_id, secret, token,
+            ):  # fmt: skip
+                return  # as with nearly every request
             with self._lock:
-                self._latest = latest
+                self._latest = StsCredentials(key_id, secret, token)
 
     def current(self) -> StsCredentials:
         """The latest request's credentials, or before the first request the environment's.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -21,6 +21,7 @@ from isikit.host.responses import json_response, problem_response
 DEFAULT_TIMEOUT_SECONDS = 60.0
 CLIENT_CLOSED_REQUEST = 499
 _HEALTH = "/healthz"
+_CALLERS_IDS = frozenset({b"x-call-id", b"traceparent"})
 
 
 def make_app(routes: Sequence[Route]) -> ASGIApp:
@@ -52,15 +53,11 @@ class _Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise RuntimeError("only HTTP is served")  # lifespan and WebSocket are off in the host
-        headers = Headers(scope=scope)
         request = context.current_or_none() or RequestContext(
             context.new_request_id(), Deadline.after(DEFAULT_TIMEOUT_SECONDS)
         )
         with context.entered(request):
-            context.update(
-                call_id=context.call_id_of(headers.get("x-call-id")),
-                traceparent=context.traceparent_of(headers.get("traceparent")),
-            )
+            _take_over(scope)
             await self._answer(scope, receive, _Answer(scope, send))
 
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
@@ -91,6 +88,19 @@ class _Application:
         if allowed:
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(allowed))})
         raise NotFound
+
+
+def _take_over(scope: Scope) -> None:
+    """Put the ids that a caller sent into the request's context; of a repeated header the first counts."""
+    sent: dict[bytes, str] = {}
+    for name, value in scope["headers"]:
+        if name in _CALLERS_IDS:
+            sent.setdefault(name, value.decode("latin-1"))
+    if sent:
+        context.update(
+            call_id=context.call_id_of(sent.get(b"x-call-id")),
+            traceparent=context.traceparent_of(sent.get(b"traceparent")),
+        )
 
 
 def _of_starlette(error: HTTPException) -> IsiError:

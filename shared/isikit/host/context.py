@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import re
 import secrets
 import time
@@ -127,8 +126,9 @@ def update(
     context = _current.get()
     if context is not None:
         _current.set(
-            dataclasses.replace(
-                context,
+            RequestContext(  # not dataclasses.replace, which takes three times as long
+                context.request_id,
+                context.deadline,
                 tenant_id=tenant_id or context.tenant_id,
                 call_id=call_id or context.call_id,
                 traceparent=traceparent or context.traceparent,

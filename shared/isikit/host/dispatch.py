@@ -8,6 +8,7 @@ to `/invoke`. `x-fc-*` headers, credentials among them, never reach the applicat
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import os
 import time
@@ -213,11 +214,19 @@ def _apart(scope: Scope) -> tuple[dict[str, str], Scope]:
     platform: dict[str, str] = {}
     others: list[tuple[bytes, bytes]] = []
     for name, value in scope["headers"]:
-        if name.lower().startswith(b"x-fc-"):
-            platform.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+        ours = _platforms_name(name)
+        if ours:
+            platform.setdefault(ours, value.decode("latin-1"))
         else:
             others.append((name, value))
     return platform, {**scope, "headers": others}
+
+
+@functools.lru_cache(512)
+def _platforms_name(name: bytes) -> str:
+    """A header's name in lower case if it is the platform's, else nothing."""
+    lower = name.decode("latin-1").lower()
+    return lower if lower.startswith("x-fc-") else ""
 
 
 def _seconds(platform: Mapping[str, str], control: str) -> float:

@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 from isikit.errors import SpeechUnavailable
+from isikit.nls.filetrans import SubmissionUnclear
 from isikit.objects import ObjectStore
 from support.memory_store import unanswered
-from unit.transcripts.scene import Scene
+from unit.transcripts.scene import Scene, Service
 
 When = Literal["before", "after"]
 Kind = Literal["error", "death"]
@@ -21,6 +22,19 @@ STORE_CALLS = ("head", "get", "tail", "put", "append", "delete", "copy", "list")
 
 class Killed(BaseException):
     """The process died. Not an `Exception`: nothing in it could handle that."""
+
+
+class _Wired:
+    """The service's queue. Its client cannot tell a lost request from a lost answer: both submissions are unclear."""
+
+    def __init__(self, wire: Tripwire, service: Service) -> None:
+        self._wire, self._service = wire, service
+
+    async def submit(self, *arguments: Any) -> Any:
+        return await self._wire.call("submit", SubmissionUnclear, lambda: self._service.submit(*arguments))
+
+    async def result(self, *arguments: Any) -> Any:
+        return await self._wire.call("result", SpeechUnavailable, lambda: self._service.result(*arguments))
 
 
 class Tripwire:
@@ -35,6 +49,7 @@ class Tripwire:
         scene.wrap = self._wrapped
         self._recognise = scene.recognise
         scene.recognise = self._recognised  # type: ignore[assignment]
+        scene.service_of = lambda service: _Wired(self, service)
 
     def arm(self, at: int, when: When, kind: Kind) -> None:
         """Strike at a call."""
@@ -45,7 +60,7 @@ class Tripwire:
         self._dead, self._at = False, 0
 
     async def _recognised(self, *arguments: Any) -> str:
-        return await self._call("recognise", SpeechUnavailable, lambda: self._recognise(*arguments))
+        return await self.call("recognise", SpeechUnavailable, lambda: self._recognise(*arguments))
 
     def _wrapped(self, store: ObjectStore) -> ObjectStore:
         wire = self
@@ -57,13 +72,14 @@ class Tripwire:
                     return inner
 
                 async def call(*arguments: Any, **named: Any) -> Any:
-                    return await wire._call(name, unanswered, lambda: inner(*arguments, **named))
+                    return await wire.call(name, unanswered, lambda: inner(*arguments, **named))
 
                 return call
 
         return Wired()  # type: ignore[return-value]
 
-    async def _call(self, name: str, error: Callable[[], BaseException], effect: Callable[[], Awaitable[Any]]) -> Any:
+    async def call(self, name: str, error: Callable[[], BaseException], effect: Callable[[], Awaitable[Any]]) -> Any:
+        """Make one call, or be struck."""
         if self._dead:
             raise Killed
         self.calls.append(name)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ops import build, gateway, manifest, provision
+from ops import build, cross_origin, gateway, manifest, provision
 from ops.endpoints import Endpoints
 from ops.functions import Functions
 
@@ -30,6 +30,7 @@ def deploy(endpoints: Endpoints, say: Callable[[str], None]) -> dict[str, object
     secrets = provision.keys(endpoints, BUCKETS["state"])
     tenant = provision.tenant(endpoints, BUCKETS["state"])
     gateway.open_route(endpoints.admin, tenant, secrets)
+    cross_origin.allow_uploads(endpoints, BUCKETS["state"], BUCKETS["recordings"])
     functions = Functions(endpoints)
     say("publishing layers")
     with ThreadPoolExecutor() as pool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import requests
 
 from ops.demo import lease
+from support.lease_tenants import FOREIGN_ORIGIN, ORIGIN, OTHER_ORIGIN, key_of
 from support.local_cloud import Local
 
 pytestmark = pytest.mark.xdist_group("e2e")
@@ -34,3 +36,33 @@ def test_an_unknown_field_or_use_is_told(local: Local) -> None:
 
 def test_without_a_key_there_is_no_lease(local: Local) -> None:
     assert local.post("/v1/token", headers={}).status_code == 401
+
+
+def test_a_tenant_s_rate_is_held_and_told(local: Local) -> None:
+    answers = [local.post("/v1/token", headers=key_of("limited")) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert [answer.headers["RateLimit-Remaining"] for answer in answers] == ["1", "0", "0"]
+    assert (answers[2].json()["code"], int(answers[2].headers["Retry-After"]) > 0) == ("limit.rate", True)
+
+
+def test_a_tenant_without_leave_gets_no_lease(local: Local) -> None:
+    answer = local.post("/v1/token", headers=key_of("desk"))
+    assert (answer.status_code, answer.json()["code"]) == (403, "lease.not_allowed")
+
+
+def test_a_page_asks_first_and_gets_an_answer_it_may_read(local: Local) -> None:
+    asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-api-key"}
+    leave = requests.options(local.config["gateway"] + "/v1/token", headers=asked, timeout=20)
+    assert (leave.status_code, leave.headers["Access-Control-Allow-Origin"]) == (204, ORIGIN)
+    answer = local.post("/v1/token", headers={**key_of("web"), "Origin": ORIGIN})
+    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (200, ORIGIN)
+
+
+def test_a_foreign_page_gets_nothing_though_the_platform_reflects_its_origin(local: Local) -> None:
+    asked = {"Origin": FOREIGN_ORIGIN, "Access-Control-Request-Method": "POST"}
+    assert requests.options(local.config["gateway"] + "/v1/token", headers=asked, timeout=20).status_code == 403
+    for origin in (FOREIGN_ORIGIN, OTHER_ORIGIN):
+        answer = local.post("/v1/token", headers={**key_of("web"), "Origin": origin})
+        assert (answer.status_code, answer.json()["code"]) == (403, "identity.origin")
+        assert "token" not in answer.json()
+        assert answer.headers["Access-Control-Allow-Origin"] == origin  # Function Compute's own doing

@@ -44,6 +44,7 @@ class Endpoints:
     admin: str
     sls: str
     appkey: str
+    appkey_8k: str
     access_key_id: str
     access_key_secret: str = field(repr=False)
     function_ports: dict[str, int]
@@ -168,7 +169,13 @@ class Cloud:
 
     def _endpoints(self) -> Endpoints:
         bound = self._sockets
-        project = next(iter(self.account.projects.values()), None) or self.account.add_project()
+        projects = {project.sample_rate_hz: project for project in self.account.projects.values()}
+        for rate_hz in (
+            16000,
+            8000,
+        ):  # telephone calls are 8 kHz, and file recognition takes each rate by its own model
+            if rate_hz not in projects:
+                projects[rate_hz] = self.account.add_project(sample_rate_hz=rate_hz)
         return Endpoints(
             account_id=self.account.account_id,
             region=self.account.region,
@@ -180,7 +187,8 @@ class Cloud:
             gateway=url(bound["gateway"]),
             admin=url(bound["admin"]),
             sls=url(bound["sls"]),
-            appkey=project.appkey,
+            appkey=projects[16000].appkey,
+            appkey_8k=projects[8000].appkey,
             access_key_id=self.account.root.access_key_id,
             access_key_secret=self.account.root.access_key_secret,
             function_ports=self._function_ports,

@@ -22,6 +22,7 @@ class Endpoints:
     gateway: str
     admin: str
     appkey: str
+    appkey_8k: str
     access_key_id: str
     access_key_secret: str = field(repr=False)
 

@@ -23,7 +23,8 @@ APP_ID = "100000001"
 KEYS = "config/keys.json"
 KEPT_DAYS = {
     "prompts": {"e/": 2, "masters/e/": 2},  # a day prompt's life is a day; this only sweeps
-    "state": {"day-recipes/": 2, "attempts/": 30},  # texts with names and amounts, and transcripts long published
+    # Texts with names and amounts, transcripts long published, and copies of recordings that the service has had.
+    "state": {"day-recipes/": 2, "attempts/": 30, "work/": 7},
 }
 """What OSS deletes by itself, by bucket and prefix. Never journals: somebody may be reading one."""
 
@@ -98,7 +99,10 @@ def tenant(endpoints: Endpoints, state: str) -> Tenant:
         "consumers": [CONSUMER],
         "apps": [APP_ID],
         "lease": True,
-        "appkeys": [{"appkey": endpoints.appkey, "locale": "zh-CN", "sample_rate_hz": 16000}],
+        "appkeys": [
+            {"appkey": endpoints.appkey, "locale": "zh-CN", "sample_rate_hz": 16000},
+            {"appkey": endpoints.appkey_8k, "locale": "zh-CN", "sample_rate_hz": 8000},
+        ],
         "default_locale": "zh-CN",
         "default_voice": {
             "zh-CN": "xiaoyun",

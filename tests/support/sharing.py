@@ -78,7 +78,7 @@ class Account:
         clock_off_seconds: float = 0.0,
         account: str = "own",
     ) -> TokenSource:
-        """A cold one. Its pauses move the clock by what they should have taken, and let others go."""
+        """A cold one. Its pauses let others go, and move the clock to where they should have ended."""
         reached = store or self.store
 
         def now() -> float:
@@ -86,8 +86,9 @@ class Account:
 
         async def pause(seconds: float) -> None:
             self.paused += seconds
-            self.clock.move(seconds)
+            until = self.clock.now() + seconds
             await asyncio.sleep(0)
+            self.clock.move(max(0.0, until - self.clock.now()))  # others who paused meanwhile have moved it too
 
         log = TokenLog(reached, KeyRing(reached, clock=now), account)
         shared = SharedToken(log, f"instance-{random.random()}", now=now, pause=pause)

@@ -12,4 +12,4 @@ async def test_250_syntheses_at_random_let_nothing_wrong_be_heard(seed: int) -> 
     report = await soak(seed, 250)
     assert report.wrong == [], report
     assert report.syntheses >= 250
-    assert min(report.faults, report.deaths, report.defects, report.damaged, report.repaired) > 3, report
+    assert min(report.faults, report.deaths, report.defects, report.damaged, report.repaired) > 0, report

@@ -69,7 +69,7 @@ def keys(endpoints: Endpoints, state: str) -> Secrets:
         What the gateways have to be told.
     """
     bucket = _bucket(endpoints, state)
-    made = {
+    made: dict[str, Any] = {
         "version": 1,
         "master": base64.b64encode(secrets.token_bytes(32)).decode(),
         "route_secrets": [secrets.token_urlsafe(32)],

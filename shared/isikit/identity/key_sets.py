@@ -99,7 +99,6 @@ class KeySets:
     async def _ask(self, url: str, kept: _Kept) -> None:
         current = context.current_or_none()
         seconds = min(FETCH_SECONDS, current.deadline.remaining()) if current else FETCH_SECONDS
-        kept.tried_at = self._clock()
         try:
             kept.keys = jwk.read(await self._get(url, seconds))
         except FetchError as error:
@@ -109,6 +108,7 @@ class KeySets:
         else:
             kept.fetched_at = self._clock()
             logs.event("issuer.asked", count=len(kept.keys))
+        kept.tried_at = self._clock()  # not before: who comes meanwhile waits; and not when this request was given up
 
     async def _fetch(self, url: str, seconds: float) -> bytes:
         return await fetch(url, seconds, loopback=self._loopback)

@@ -102,10 +102,18 @@ def initialize() -> None:
         import urllib3  # noqa: F401
 
         import isikit.connections  # noqa: F401
+        from isikit.limits import warm_up
 
+        warm_up()
         transcripts()
     except Exception as error:  # noqa: BLE001 - whatever it is, a failed initializer would say less
         logs.failure("host.initialize_failed", error, level="warning")
+
+
+async def pre_stop() -> None:
+    """Function Compute's last call: give unspent parts of the day's quotas back."""
+    if transcripts.cache_info().currsize:
+        await transcripts().limits.hand_in()
 
 
 def _told(jobs: list[dict[str, Any]]) -> Response:
@@ -127,7 +135,9 @@ def application(process: Callable[[], Transcripts]) -> ASGIApp:
     """The HTTP side, over what `process` returns when the first request comes."""
 
     async def tenant_of(request: Request) -> Tenant:
-        return (await process().doors.identify(request.headers, request.scope)).tenant
+        tenant = (await process().doors.identify(request.headers, request.scope)).tenant
+        await process().limits.admit(tenant, "jobs")
+        return tenant
 
     async def job(request: Request) -> Response:
         tenant = await tenant_of(request)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from isikit.config import Settings
     from isikit.host.context import Deadline
     from isikit.identity import Doors
+    from isikit.limits import Limits as TenantLimits
     from isikit.nls.filetrans import FileOrder, TaskAnswer
     from isikit.nls.flash import FlashOrder
     from isikit.nls.sentences import Sentence
@@ -72,6 +73,8 @@ class Transcripts:
         The buckets, with their names.
     doors, tenants
         Who is calling, and who there is.
+    limits
+        How often a tenant may ask, and how much of a day it may use.
     recognise
         Recognises one piece, with its own retries.
     decode
@@ -102,6 +105,7 @@ class Transcripts:
     state_bucket: str
     doors: Doors
     tenants: Tenants
+    limits: TenantLimits
     recognise: Recognise
     decode: Callable[[bytes, int | None, Limits], Awaitable[Decoded]]
     measure: Callable[[bytes, Limits], Awaitable[Measured]]
@@ -141,6 +145,7 @@ class Transcripts:
 def transcripts() -> Transcripts:
     """The process's own, made from the settings when first needed."""
     from isikit import config, credentials, objects
+    from isikit import limits as tenant_limits
     from isikit.identity import Doors, KeySets
     from isikit.nls import token
     from isikit.nls.flash import FlashRecogniser
@@ -159,6 +164,7 @@ def transcripts() -> Transcripts:
         state_bucket=settings.bucket_state,
         doors=Doors(tenants, keys, KeySets.of(settings)),
         tenants=tenants,
+        limits=tenant_limits.from_settings(settings, stores.state),
         recognise=patiently(Recogniser(settings).recognise, tokens),
         decode=_decode_in_child,
         measure=_measure_in_child,

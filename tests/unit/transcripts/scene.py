@@ -25,6 +25,7 @@ from isikit.audio.probe import Decoded, Limits, Measured
 from isikit.errors import AudioError, SpeechError
 from isikit.host.context import Deadline
 from isikit.identity import Doors
+from isikit.limits import Limits as TenantLimits
 from isikit.nls.filetrans import Failed, FileOrder, Finished, TaskAnswer, Unfinished
 from isikit.nls.sentences import Sentence, Word
 from isikit.objects import ObjectStore
@@ -262,6 +263,7 @@ class Scene:
             state_bucket="state",
             doors=Doors(Tenants(self.state), KeyRing(self.state)),
             tenants=Tenants(self.state),
+            limits=TenantLimits(self.state),
             recognise=self.recognise,
             decode=self.decode,
             measure=measure_wav,

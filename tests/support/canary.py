@@ -81,7 +81,7 @@ class Canary:
         if isinstance(body, (bytes, str)):
             try:
                 body = json.loads(body)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return
         if isinstance(body, Mapping):
             self.text(*(value for name, value in body.items() if name in _TEXT_FIELDS and isinstance(value, str)))

@@ -69,21 +69,21 @@ def start_ups(function: servers.Function, headers: Mapping[str, str], folder: Pa
     bare_env = {"PYTHONPATH": function.environment["PYTHONPATH"]}
     for _ in range(runs):
         port, log = servers.free_port(), folder / "bare-start.log"
-        with servers.started(bare_command(answer), bare_env, log, port) as begun:
+        with servers.started(bare_command(answer), bare_env, log, port) as server:
             servers.accepts(port, log)
             post(port, PATH, headers, BODY)
-            bare.values.append((time.perf_counter() - begun) * 1000)
+            bare.values.append((time.perf_counter() - server.begun) * 1000)
         port, log = servers.free_port(), folder / "start.log"
-        with servers.started(command(function.module), function.environment, log, port) as begun:
+        with servers.started(command(function.module), function.environment, log, port) as server:
             servers.accepts(port, log)
             health = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
             health.request("GET", "/healthz")
             health.getresponse().read()
             health.close()
-            first_answer.values.append((time.perf_counter() - begun) * 1000)
+            first_answer.values.append((time.perf_counter() - server.begun) * 1000)
             begin(port, log, function)
             post(port, PATH, headers, BODY)
-            first_lease.values.append((time.perf_counter() - begun) * 1000)
+            first_lease.values.append((time.perf_counter() - server.begun) * 1000)
     answered, leased = load.ratios(first_answer, bare), load.ratios(first_lease, bare)
     print(f"from the start of the process, ms; median of {runs} interleaved starts (spread)")
     print(f"  bare endpoint, first answer   {bare}")
@@ -98,19 +98,20 @@ def rates(function: servers.Function, headers: Mapping[str, str], folder: Path, 
     """Measure, print and judge warm requests."""
     port, other = servers.free_port(), servers.free_port()
     log, answer = folder / "leases.log", folder / "answer.json"
-    with servers.serving(command(function.module), function.environment, log, port) as url:
+    with servers.serving(command(function.module), function.environment, log, port) as instance:
         begin(port, log, function)
         answer.write_bytes(post(port, PATH, headers, BODY))
         bare_env = {"PYTHONPATH": function.environment["PYTHONPATH"]}
-        with servers.serving(bare_command(answer), bare_env, folder / "bare.log", other) as bare_url:
-            ours, bare = load.Target("leases", url), load.Target("bare", bare_url)
+        with servers.serving(bare_command(answer), bare_env, folder / "bare.log", other) as endpoint:
+            ours, bare = load.Target("leases", instance), load.Target("bare", endpoint)
             load.interleaved([ours, bare], load.Request(PATH, headers, BODY), runs, seconds)
     share = load.ratios(ours.rate, bare.rate)
-    print(f"warm, requests per second; median of {runs} interleaved runs of {seconds:.0f} s (spread); {load.tool()}")
+    print(f"warm, median of {runs} interleaved runs of {seconds:.0f} s (spread); {load.tool()}")
     for target in (bare, ours):
-        print(f"  {target.name:8} {target.rate}   p99 {target.p99_ms} ms")
+        print(f"  {target}")
     kept = share.median >= RATE_TARGET
     print(f"  share {share.median:.2f} ({min(share.values):.2f} to {max(share.values):.2f})", end="   ")
+    print(f"by processor time {load.ratios(bare.cpu_us, ours.cpu_us).median:.2f}", end="   ")
     print(f"target: at least {RATE_TARGET}: {'kept' if kept else 'MISSED'}")
     return kept
 

@@ -67,20 +67,21 @@ def hits(place: Place, function: servers.Function, runs: int, seconds: float) ->
     headers, asked = of_client(function, place.found), body(new_text())
     port, other, log = servers.free_port(), servers.free_port(), place.folder / "prompts.log"
     answer = place.folder / "prompt.json"
-    with servers.serving(command(function.module), function.environment, log, port) as url:
+    with servers.serving(command(function.module), function.environment, log, port) as instance:
         begin(port, log, function)
         post(port, PATH, headers, asked)
         answer.write_bytes(post(port, PATH, headers, asked))
         environment = {"PYTHONPATH": function.environment["PYTHONPATH"]}
-        with servers.serving(bare_command(answer), environment, place.folder / "bare.log", other) as bare_url:
-            ours, bare = load.Target("hit", url), load.Target("bare", bare_url)
+        with servers.serving(bare_command(answer), environment, place.folder / "bare.log", other) as endpoint:
+            ours, bare = load.Target("hit", instance), load.Target("bare", endpoint)
             load.interleaved([ours, bare], load.Request(PATH, headers, asked), runs, seconds)
     share, p99 = load.ratios(ours.rate, bare.rate), load.ratios(ours.p99_ms, bare.p99_ms)
-    print(f"1. warm hit, requests per second; median of {runs} interleaved runs of {seconds:.0f} s; {load.tool()}")
+    print(f"1. warm hit, median of {runs} interleaved runs of {seconds:.0f} s; {load.tool()}")
     for target in (bare, ours):
-        print(f"  {target.name:6} {target.rate}   p99 {target.p99_ms} ms")
+        print(f"  {target}")
     is_fast, is_even = share.median >= RATE_TARGET, p99.median < P99_TARGET
     print(f"  share {share.median:.2f} ({min(share.values):.2f} to {max(share.values):.2f})", end="   ")
+    print(f"by processor time {load.ratios(bare.cpu_us, ours.cpu_us).median:.2f}", end="   ")
     print(f"target: at least {RATE_TARGET}: {'kept' if is_fast else 'MISSED'}")
     print(f"  p99 {p99.median:.2f} times ({min(p99.values):.2f} to {max(p99.values):.2f})", end="   ")
     print(f"target: below {P99_TARGET}: {'kept' if is_even else 'MISSED'}")

@@ -118,12 +118,23 @@ def pinned(command: Sequence[str], core: int) -> list[str]:
     return ["taskset", "-c", str(core), *command]
 
 
-@contextlib.contextmanager
-def started(command: Sequence[str], environment: Mapping[str, str], log: Path, port: int) -> Iterator[float]:
-    """A server on core 0, its output in a file as on Function Compute; the moment its process was started (perf).
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server's process: where it listens, its id, and when it was started (`time.perf_counter`)."""
 
-    It is not waited for: `accepts` does.
-    """
+    url: str
+    pid: int
+    begun: float
+
+    def cpu_seconds(self) -> float:
+        """Processor time it has used, user and system, of all its threads (proc(5), fields 14 and 15)."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def started(command: Sequence[str], environment: Mapping[str, str], log: Path, port: int) -> Iterator[Server]:
+    """A server on core 0, its output in a file as on Function Compute. It is not waited for: `accepts` does."""
     with log.open("ab") as output:
         begun = time.perf_counter()
         process = subprocess.Popen(
@@ -131,7 +142,7 @@ def started(command: Sequence[str], environment: Mapping[str, str], log: Path, p
             env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "FC_CUSTOM_LISTEN_PORT": str(port), **environment},
         )  # fmt: skip
     try:
-        yield begun
+        yield Server(f"http://127.0.0.1:{port}", process.pid, begun)
     finally:
         process.terminate()
         try:
@@ -158,11 +169,11 @@ def accepts(port: int, log: Path) -> None:
 
 
 @contextlib.contextmanager
-def serving(command: Sequence[str], environment: Mapping[str, str], log: Path, port: int) -> Iterator[str]:
-    """`started` and waited for; its URL."""
-    with started(command, environment, log, port):
+def serving(command: Sequence[str], environment: Mapping[str, str], log: Path, port: int) -> Iterator[Server]:
+    """`started` and waited for."""
+    with started(command, environment, log, port) as server:
         accepts(port, log)
-        yield f"http://127.0.0.1:{port}"
+        yield server
 
 
 @contextlib.contextmanager

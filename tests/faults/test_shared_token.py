@@ -9,9 +9,11 @@ from types import SimpleNamespace
 import pytest
 
 from isikit.errors import IsiError
+from isikit.journal import Journal
 from isikit.nls.token import TokenSource
+from isikit.nls.token_log import RECORDS_PER_JOURNAL
 from support.outward import Kind, Outward, OutwardTokens, When
-from support.sharing import LIFE, Account, soon
+from support.sharing import DAY_SECONDS, LIFE, Account, soon
 
 CLEAN_RUN = [
     "state.get tokens",  # which journal
@@ -41,12 +43,17 @@ async def test_a_clean_run_makes_these_calls() -> None:
 @pytest.mark.parametrize("nth", range(1, len(CLEAN_RUN) + 1))
 async def test_whatever_breaks_others_get_a_token_and_few_are_made(nth: int, kind: Kind, when: When) -> None:
     account = Account()
-    outward = Outward(nth, kind, when)
+    await assert_others_get_a_token(account, Outward(nth, kind, when))
+    if nth < CREATE and kind == "kill":
+        assert account.api.calls == 1
+
+
+async def assert_others_get_a_token(account: Account, outward: Outward) -> None:
+    """Run one instance into its fault or death, then three others."""
     first = asyncio.create_task(struck(account, outward).get(LIFE, soon()))
-    if kind == "kill":
-        dying = asyncio.create_task(outward.died.wait())
-        await asyncio.wait((first, dying), return_when=asyncio.FIRST_COMPLETED)
-        assert outward.died.is_set()
+    if outward.kind == "kill":
+        await asyncio.wait((first, dying := asyncio.create_task(outward.died.wait())), return_when="FIRST_COMPLETED")
+        assert dying.done()
     else:
         with contextlib.suppress(IsiError):
             assert (await first).expires_at > account.clock.now() + LIFE
@@ -57,13 +64,53 @@ async def test_whatever_breaks_others_get_a_token_and_few_are_made(nth: int, kin
     assert len({token.id for token in tokens}) == 1
     assert tokens[0].expires_at > account.clock.now() + LIFE
     assert account.api.calls <= 2  # one that was lost with its maker or its answer, and the one that is served
-    if nth < CREATE and kind == "kill":
-        assert account.api.calls == 1
 
     outward.buried = True
     first.cancel()
     with contextlib.suppress(asyncio.CancelledError, IsiError):
         await first
+
+
+FULL_RUN = [
+    "state.get tokens",
+    "state.tail tokens",
+    "state.append tokens",  # the full journal names the next one
+    "state.tail tokens",
+    "state.tail tokens",
+    "state.get config",
+    "state.append tokens",
+    "token",
+    "state.append tokens",
+    "state.put tokens",  # new instances begin at the next one
+]
+
+
+async def with_full_journal() -> Account:
+    """An account whose journal takes no more claims, and whose tokens are past."""
+    account = Account()
+    journal = Journal(account.store, "tokens/own/000001.jsonl")
+    await account.instance().get(LIFE, soon())
+    while len(found := (await journal.read()).records) < RECORDS_PER_JOURNAL:
+        await journal.append({"renewed": len(found)}, await journal.read())
+    account.clock.move(DAY_SECONDS)
+    account.api.calls = 0
+    return account
+
+
+async def test_a_run_at_a_full_journal_makes_these_calls() -> None:
+    account, outward = await with_full_journal(), Outward()
+    await struck(account, outward).get(LIFE, soon())
+    assert outward.calls == FULL_RUN
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("kind", ["fault", "kill"])
+@pytest.mark.parametrize("nth", range(1, len(FULL_RUN) + 1))
+async def test_whatever_breaks_on_the_way_to_the_next_journal_others_find_it(nth: int, kind: Kind, when: When) -> None:
+    account = await with_full_journal()
+    await assert_others_get_a_token(account, Outward(nth, kind, when))
+    assert account.journal(1)[-1]["next"] == 2
+    assert any("token" in record for record in account.journal(2))
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

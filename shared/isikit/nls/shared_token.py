@@ -37,6 +37,7 @@ CLAIM_SECONDS: Final = 8.0
 """How long others wait after a crash."""
 MAKE_SECONDS: Final = 7.0  # of making, retries included: it ends before the claim does
 JOURNAL_SECONDS: Final = 4.0  # for one read or append; then the journal counts as down
+GOING_SECONDS: Final = 1.0  # to give the claim back when all who waited have gone
 FIRST_PAUSE_SECONDS: Final = 0.1
 LONGEST_PAUSE_SECONDS: Final = 0.5
 _OWN_TROUBLE: Final = (
@@ -48,6 +49,7 @@ _OWN_TROUBLE: Final = (
     "deadline.exceeded",
 )
 """Failures that say something about this instance or this call, nothing about the others'."""
+_TOO_SLOW: Final = "pop.unreachable"
 
 
 class _JournalDown(Exception):
@@ -168,7 +170,7 @@ class SharedToken:
             except PositionConflict:
                 continue  # somebody wrote meanwhile: look again
             if isinstance(claim, Claim):
-                return await self._make(claim, view, make, deadline)
+                return await self._make(claim, view, need, make, deadline)
             if need.ahead:
                 return None
             await self._pause(min(seconds, deadline.remaining()) * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
@@ -190,11 +192,15 @@ class SharedToken:
         logs.event("token.refused", level="warning", expires_in=int(found.token.expires_at - view.now))
         raise PositionConflict  # ours: look again
 
-    async def _make(self, claim: Claim, view: View, make: Make, deadline: Deadline) -> SpeechToken:
+    async def _make(self, claim: Claim, view: View, need: Need, make: Make, deadline: Deadline) -> SpeechToken:
         try:
             token = await make(deadline.sooner(MAKE_SECONDS))
         except IsiError as error:
-            await self._give_back(claim, error)
+            await self._give_back(claim, None if error.code in _OWN_TROUBLE else error.code)
+            raise
+        except asyncio.CancelledError:
+            # Nobody waits any more. An API too slow for a renewal ahead is left alone by the others too, for a while.
+            await self._give_back(claim, _TOO_SLOW if need.ahead else None, seconds=GOING_SECONDS)
             raise
         issued_at = claim.snapshot.server_time
         try:
@@ -207,17 +213,16 @@ class SharedToken:
         logs.event("token.made", expires_in=int(token.expires_at - issued_at))
         return replace(token, issued_at=issued_at)
 
-    async def _give_back(self, claim: Claim, error: IsiError) -> None:
+    async def _give_back(self, claim: Claim, failed: str | None, seconds: float = JOURNAL_SECONDS) -> None:
         at = self._now() + self.skew_seconds
-        record = {} if error.code in _OWN_TROUBLE else {"failed": error.code, "at": at}
         try:
-            await self._journalled(claim.finish(record))
+            await self._journalled(claim.finish({} if failed is None else {"failed": failed, "at": at}), seconds)
         except (ClaimLost, _JournalDown) as down:
             logs.failure("claim.kept", down.__cause__ or down, level="warning")  # it ends by itself
 
-    async def _journalled(self, work: Awaitable[T]) -> T:
+    async def _journalled(self, work: Awaitable[T], seconds: float = JOURNAL_SECONDS) -> T:
         try:
-            async with asyncio.timeout(JOURNAL_SECONDS):
+            async with asyncio.timeout(seconds):
                 return await work
         except (PositionConflict, ClaimLost):
             raise

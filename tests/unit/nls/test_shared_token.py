@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from isikit.errors import ConfigError, TokenError, token_error
+from isikit.errors import ConfigError, DeadlineExceeded, TokenError, token_error
 from isikit.host.context import Deadline
 from isikit.journal import Journal
 from isikit.nls import token_log
@@ -268,6 +268,36 @@ async def test_a_renewal_ahead_makes_nothing_while_storage_is_down(account: Acco
     for _ in range(10):
         assert await source.get(LIFE, soon()) == first
     assert account.api.calls == 1
+
+
+async def never(_: Deadline) -> SpeechToken:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def test_who_goes_while_his_token_is_made_gives_the_claim_back(account: Account) -> None:
+    with pytest.raises(DeadlineExceeded):
+        await account.instance(fetch=never).get(LIFE, Deadline.after(0.05))
+    paused = account.paused
+    assert await account.instance().get(LIFE, soon())
+    assert account.paused == paused
+
+
+async def test_an_api_too_slow_to_renew_ahead_is_not_tried_by_every_instance(account: Account) -> None:
+    calls = 0
+
+    async def slow(deadline: Deadline) -> SpeechToken:
+        nonlocal calls
+        calls += 1
+        return await never(deadline)
+
+    first = await account.instance().get(LIFE, soon())
+    account.clock.move(0.81 * DAY_SECONDS)
+    for _ in range(10):
+        source = account.instance(fetch=slow)
+        await source.get(LIFE, soon())
+        assert await source.get(LIFE, Deadline.after(0.05)) == first
+    assert calls == 1
 
 
 def test_each_role_has_a_source_and_a_journal_of_its_own() -> None:

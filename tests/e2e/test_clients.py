@@ -28,7 +28,8 @@ pytestmark = pytest.mark.xdist_group("e2e")
 
 CLIENTS = ROOT / "docs" / "clients"
 RATE_HZ = 16000
-TEXTS = ("你好，世界。", "Second sentence.")
+PAUSE_MS = 1000  # the service ends a sentence after 800 ms
+TEXTS = ("你好", "Again")
 DEAD_TOKEN = "d" * 32
 
 JAVASCRIPT = """
@@ -114,7 +115,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(RATE_HZ)
-        file.writeframes(speech(*TEXTS, rate_hz=RATE_HZ, pause_ms=1500))
+        file.writeframes(speech(*TEXTS, rate_hz=RATE_HZ, pause_ms=PAUSE_MS))
     return path
 
 
@@ -203,8 +204,8 @@ def test_a_task_that_fails_for_its_token_goes_on_with_a_new_lease(local: Local, 
 def test_a_connection_lost_in_mid_sentence_loses_no_word_and_a_short_lease_is_renewed(
     local: Local, recording: Path, client: Any
 ) -> None:
-    first_bytes = len(speech(TEXTS[0], rate_hz=RATE_HZ, pause_ms=1500))
-    arm(local, operation="nls.asr.ws", action="drop_after_bytes", value=str(first_bytes + 8000))
+    first_bytes = len(speech(TEXTS[0], rate_hz=RATE_HZ, pause_ms=PAUSE_MS))
+    arm(local, operation="nls.asr.ws", action="drop_after_bytes", value=str(first_bytes + 6400))
     with desk(local, _short) as (at_work, url):
         said = client(url, recording)
     assert [text for _, _, text in said.lines] == list(TEXTS), said.errors

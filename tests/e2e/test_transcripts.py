@@ -76,7 +76,7 @@ def test_a_recording_becomes_four_files_with_the_words_spoken(
 
 
 def test_the_job_is_found_by_id_and_by_call(local: Local, wav: Path) -> None:
-    key, call_id = f"in/demo/{uuid.uuid4()}/a.wav", uuid.uuid4().hex
+    key, call_id = f"in/demo/{uuid.uuid4()}/a.wav", str(uuid.uuid4())
     bucket(local).put_object_from_file(key, str(wav), headers={"x-oss-meta-call-id": call_id})
     job = ended(local, key)
     assert local.get(f"/v1/jobs/{job['id']}").json()["jobs"] == [job]

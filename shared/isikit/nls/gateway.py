@@ -56,7 +56,7 @@ class Answer:
 
     def json(self) -> dict[str, object]:
         """The body as a JSON object; empty when it is none."""
-        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             said = msgspec.json.decode(self.body)
             if isinstance(said, dict):
                 return said

@@ -12,7 +12,7 @@ from functions.prompts import fallbacks, ids
 from functions.prompts.consumers import Consumer
 from functions.prompts.kept import audio
 from functions.prompts.maker import Job, Made
-from functions.prompts.prompt import FREE, Cost, Place
+from functions.prompts.prompt import FREE, Cost, Place, Prompt
 from functions.prompts.recipe import expires_at
 from functions.prompts.request import Wish
 from functions.prompts.service import Prompts
@@ -101,7 +101,7 @@ async def answered(prompts: Prompts, tenant: Tenant, wish: Wish, *, is_claimed: 
     until = context.current().deadline.sooner(wish.wait_ms / 1000)
     for prompt in prompts.voices.chain(tenant, wish.prompt):
         try:
-            return await _in_voice(prompts, tenant, dataclasses.replace(wish, prompt=prompt), until, is_claimed)
+            return await _in_voice(prompts, tenant, _with(wish, prompt), until, is_claimed)
         except IsiError as error:
             if not fallbacks.is_of_voice(error):
                 raise
@@ -131,13 +131,17 @@ async def seek(prompts: Prompts, tenant: Tenant, wish: Wish) -> Sought:
     """
     keys = await prompts.keys.current()
     remembered = prompts.revisions.known(wish.prompt, keys, tenant.id)
-    sought = await _look(prompts, tenant, dataclasses.replace(wish, prompt=remembered), keys)
+    sought = await _look(prompts, tenant, _with(wish, remembered), keys)
     if sought.found is not None:
         return sought
     current = await prompts.revisions.current(remembered, keys, tenant.id)
     if current.revision == remembered.revision:
         return sought
-    return await _look(prompts, tenant, dataclasses.replace(wish, prompt=current), keys)
+    return await _look(prompts, tenant, _with(wish, current), keys)
+
+
+def _with(wish: Wish, prompt: Prompt) -> Wish:
+    return wish if prompt is wish.prompt else dataclasses.replace(wish, prompt=prompt)
 
 
 async def _look(prompts: Prompts, tenant: Tenant, wish: Wish, keys: Keys) -> Sought:

@@ -16,6 +16,7 @@ from isikit import logs
 from isikit.errors import ConfigError, DeadlineExceeded, IsiError, Overloaded, SpeechError
 from isikit.host.context import Deadline
 from isikit.limits import Limits
+from isikit.nls.places import Placed, Places
 from isikit.nls.synthesis import Pcm, Speaker, Utterance, speak_with_retry
 from isikit.nls.token import TokenSource
 from isikit.tenants import Tenant
@@ -62,7 +63,7 @@ class Synthesis:
     tokens
         Where tokens come from.
     concurrency
-        Calls to the service at once. Hits never wait here.
+        The most calls to the service at once; how many it is now follows its refusals. Hits never wait here.
     limits
         The daily quota `synthesis_calls` counts here, and nowhere else: what is found costs nothing.
     clock
@@ -79,7 +80,7 @@ class Synthesis:
     ) -> None:
         self._circuit = Circuit(speaker, clock=clock)
         self._tokens = tokens
-        self._places = asyncio.Semaphore(concurrency)
+        self._places = Places(concurrency, clock)
         self._limits = limits
 
     def check(self) -> None:
@@ -162,10 +163,11 @@ class Synthesis:
         except TimeoutError as error:
             raise DeadlineExceeded if progress.has_begun else Overloaded from error
         progress.has_begun, progress.is_queued = True, False
+        placed = Placed(self._circuit, self._places)
         try:
-            return await speak_with_retry(self._circuit, utterance, self._tokens, deadline)
+            return await speak_with_retry(placed, utterance, self._tokens, deadline)
         finally:
-            self._places.release()
+            await placed.close()
 
 
 def _appkey(tenant: Tenant, locale: str) -> str:

@@ -16,6 +16,8 @@ from alibabacloud_fc20230330.client import Client
 from alibabacloud_tea_openapi.models import Config
 
 from contract.gateway.signer import signed
+from ops import provision
+from ops.endpoints import Endpoints
 from support.issuer import token
 from support.local_cloud import Local
 
@@ -203,6 +205,22 @@ def test_the_invoke_api_needs_the_gateways_constant_too(house: House) -> None:
     ):
         answer = _invoked(house, "token", _event("/v1/token", **wrong))
         assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (401, "identity.refused"), wrong
+
+
+def test_provisioning_again_keeps_the_master_and_adds_what_a_key_file_lacks(house: House) -> None:
+    endpoints = Endpoints.read(house.local.out / "run" / "endpoints.json")
+    name = f"keys-{uuid.uuid4().hex[:12]}"
+    provision.buckets(endpoints, {"keys": name})
+    bucket = oss2.Bucket(
+        oss2.AuthV4(endpoints.access_key_id, endpoints.access_key_secret), endpoints.oss, name, region=endpoints.region
+    )
+    old = {"version": 3, "master": "old", "previous": [], "webhooks": {"acme": "w" * 43}}
+    bucket.put_object(provision.KEYS, json.dumps(old))
+    made = provision.keys(endpoints, name)
+    found = json.loads(bucket.get_object(provision.KEYS).read())
+    assert {key: found[key] for key in old} == old
+    assert (tuple(found["route_secrets"]), tuple(found["app_secrets"])) == (made.route, made.app)
+    assert provision.keys(endpoints, name) == made, "the second time nothing is new"
 
 
 @pytest.mark.parametrize("path", ["/invoke", "/initialize", "/pre-stop"])

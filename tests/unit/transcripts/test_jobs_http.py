@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -10,6 +11,8 @@ import pytest
 from functions.transcripts.app import application
 from functions.transcripts.job import job_id
 from isikit.errors import SpeechUnavailable
+from isikit.limits import Limits, Rate
+from isikit.limits.admission import DEFAULT_RATES
 from unit.transcripts.scene import BUCKET, SECRETS, Scene, etag_of, event_of, mono, speech
 
 KEY = "in/acme/录音 1+2%20.wav"
@@ -196,3 +199,14 @@ async def test_the_openapi_document_is_open_and_describes_every_field_of_a_job()
     described = answer.json()["components"]["schemas"]["Job"]
     (job,) = await jobs(await finished(), bucket=BUCKET, key=KEY)
     assert set(described["properties"]) == set(described["required"]) == set(job)
+
+
+async def test_more_questions_than_the_rate_allows_are_429() -> None:
+    scene = Scene()
+    process = replace(scene.process(), limits=Limits(scene.state, defaults={**DEFAULT_RATES, "jobs": Rate(2, 86_400)}))
+    transport = httpx2.ASGITransport(application(lambda: process))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://asr") as client:
+        answers = [await client.get(path, headers=ACME) for path in ("/v1/jobs/x", "/v1/jobs?call_id=1", "/v1/jobs/x")]
+    assert answers[2].status_code == 429
+    assert answers[2].json()["code"] == "limit.rate"
+    assert [answer.headers["RateLimit-Remaining"] for answer in answers] == ["1", "0", "0"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import shutil
@@ -130,15 +131,19 @@ async def _python(url: str, request: Request, seconds: float) -> tuple[int, floa
 
     async def one() -> None:
         reader, writer = await asyncio.open_connection(host, int(port))
-        while (begun := time.perf_counter()) < ends:
-            writer.write(message)
-            answer = await reader.readuntil(b"\r\n\r\n")
-            length = re.search(rb"(?i)content-length: (\d+)", answer)
-            if length is None or not answer.startswith(b"HTTP/1.1 %d " % request.status):
-                raise Failed(f"{url}{request.path}: {answer[:200]!r}")
-            await reader.readexactly(int(length[1]))
-            taken.append(time.perf_counter() - begun)
-        writer.close()
+        try:
+            while (begun := time.perf_counter()) < ends:
+                writer.write(message)
+                answer = await reader.readuntil(b"\r\n\r\n")
+                length = re.search(rb"(?i)content-length: (\d+)", answer)
+                if length is None or not answer.startswith(b"HTTP/1.1 %d " % request.status):
+                    raise Failed(f"{url}{request.path}: {answer[:200]!r}")
+                await reader.readexactly(int(length[1]))
+                taken.append(time.perf_counter() - begun)
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
     taken.sort()

@@ -195,7 +195,7 @@ class Settings:
     nls_transport: str = _setting(_one_of("rest", "sdk"), "How synthesis is called.", default="rest")
     nls_concurrency: int = _setting(
         _whole(1, 200),
-        "Calls to the speech service at once, per instance; times instances, plus leases, it stays below the quota.",
+        "The most calls to the speech service at once, per instance; within it each follows the service's refusals.",
         default=8,
         unit="calls",
     )

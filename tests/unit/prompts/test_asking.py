@@ -186,11 +186,11 @@ async def test_hits_are_not_held_up_by_misses(world: World) -> None:
 
 
 async def test_no_more_syntheses_at_once_than_the_settings_say(world: World) -> None:
-    world.concurrency = 3
+    world.concurrency = 2
     instance = world.instance()
     answers = await asyncio.gather(*(instance.post({"text": f"Nummer {number}."}) for number in range(10)))
     assert {answer.status for answer in answers} == {200}
-    assert world.speaker.most_at_once == 3
+    assert world.speaker.most_at_once == 2
 
 
 @pytest.mark.parametrize(

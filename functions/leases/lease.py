@@ -7,7 +7,6 @@ be allowed it explicitly, and what is spent with it is outside our books.
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -77,8 +76,6 @@ class Leases:
         The daily quota `leases`.
     endpoints, region
         Passed on.
-    clock
-        Wall time, epoch seconds.
     chance
         0 to 1, for the moment of renewal.
     """
@@ -87,7 +84,6 @@ class Leases:
     limits: Limits
     endpoints: Endpoints
     region: str
-    clock: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
 
     async def grant(self, caller: Caller, body: object, deadline: Deadline, audit: Audit) -> Lease:
@@ -121,9 +117,10 @@ class Leases:
         if not tenant.appkeys:
             raise ConfigError("This tenant has no AppKey.", code="lease.no_appkey")
         wish = parse(body, tenant)
-        token = await self.tokens.for_tenant(tenant).get(tenant.lease_min_life_seconds, deadline)
+        tokens = self.tokens.for_tenant(tenant)
+        token = await tokens.get(tenant.lease_min_life_seconds, deadline)
         await self.limits.spend(tenant, "leases", 1)
-        now = self.clock()
+        now = tokens.now()  # storage's clock: this machine's may be wrong by minutes
         expires_in = int(token.expires_at - now)
         until_refresh = refresh_in(expires_in, tenant.lease_min_life_seconds, self.chance)
         audit.granted(

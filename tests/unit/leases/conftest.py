@@ -93,7 +93,6 @@ class World:
                 limits,
                 Endpoints("wss://nls.example.com/ws/v1", "https://nls.example.com"),
                 "cn-beijing",
-                self.clock.now,
                 lambda: self.chance,
             ),
             Uploads(

@@ -185,11 +185,12 @@ async def test_openapi_json_names_exactly_the_routes_there_are(world: Any) -> No
 
 
 async def test_no_collaborator_is_made_before_the_first_request() -> None:
-    from functions.leases.app import app, instance, routes
+    from functions.leases.app import app, instance, pre_stop, routes
     from isikit.host import make_app
 
     assert instance.cache_info().currsize == 0
     assert (await asgi.call(app, "GET", "/healthz")).status == 200
+    await pre_stop()
     assert instance.cache_info().currsize == 0
 
     def wrong() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Mapping, Sequence
 
@@ -64,7 +65,7 @@ class _Application:
         try:
             route, found = self._find(scope)
             answer.route = route.path
-            await route.handle({**scope, **found}, receive, answer.send)
+            await _carry_out(route, {**scope, **found}, receive, answer.send)
         except ClientDisconnect:
             answer.finish(CLIENT_CLOSED_REQUEST)  # there is nobody to answer
         except IsiError as error:
@@ -88,6 +89,15 @@ class _Application:
         if allowed:
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(allowed))})
         raise NotFound
+
+
+async def _carry_out(route: Route, scope: Scope, receive: Receive, send: Send) -> None:
+    """What `route.handle` does, without Starlette's own handling of errors and methods: both are done here already."""
+    if inspect.iscoroutinefunction(route.endpoint):
+        response = await route.endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)
+    else:
+        await route.handle(scope, receive, send)
 
 
 def _take_over(scope: Scope) -> None:

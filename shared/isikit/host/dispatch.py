@@ -202,11 +202,12 @@ class _Frame:
 def _parts(message: Message) -> Iterator[Message]:
     """A body in parts that the server's flow control sees: one whole would lie in its buffer, read by nobody."""
     body, more = message.get("body", b""), message.get("more_body", False)
+    if len(body) <= PART_BYTES:
+        yield {**message, "body": body, "more_body": more}
+        return
     for start in range(0, len(body), PART_BYTES):
         is_last = start + PART_BYTES >= len(body)
         yield {**message, "body": body[start : start + PART_BYTES], "more_body": more or not is_last}
-    if not body:
-        yield {**message, "body": b"", "more_body": more}
 
 
 def _apart(scope: Scope) -> tuple[dict[str, str], Scope]:

@@ -19,7 +19,7 @@ from isikit.nls.attempts import Tokens, with_token
 from isikit.retry import RetryBudget
 
 if TYPE_CHECKING:
-    from functions.transcripts.process import Flash
+    from functions.transcripts.process import Flash, Realtime
     from isikit.nls.flash import FlashOrder
     from isikit.nls.sentences import Sentence
     from isikit.nls.token import SpeechToken
@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 OPERATION: Final = "nls.recognition"
 FLASH_OPERATION: Final = "nls.flash"
+REALTIME_OPERATION: Final = "nls.realtime"
 TRIES: Final = 8
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 10.0
@@ -37,6 +38,8 @@ Once = Callable[[bytes, int, str, "SpeechToken", Deadline], Awaitable[str]]
 """(mono s16le, rate in Hz, AppKey, token, deadline) -> text, tried once."""
 FlashOnce = Callable[[bytes, "FlashOrder", "SpeechToken", Deadline], Awaitable[tuple["Sentence", ...]]]
 """(the file, how to take it, token, deadline) -> what was said, tried once."""
+RealtimeOnce = Callable[[bytes, int, str, "SpeechToken", Deadline], Awaitable[tuple["Sentence", ...]]]
+"""(mono s16le, rate in Hz, AppKey, token, deadline) -> what was said, tried once."""
 
 
 def patiently(once: Once, tokens: Tokens, *, pause: Callable[[float], Awaitable[object]] = asyncio.sleep) -> Recognise:
@@ -63,6 +66,26 @@ def flash_patiently(
         )
 
     return flash
+
+
+def realtime_patiently(once: RealtimeOnce, tokens: Tokens) -> Realtime:
+    """Realtime with a new token where one is refused, and patience at a busy service; what broke is not played again.
+
+    It would take as long once more, and be paid once more: the next attempt does that, or nobody.
+    """
+    budget = RetryBudget(share=0.0, reserve=0.0)
+
+    async def transcribe(pcm: bytes, rate_hz: int, appkey: str, deadline: Deadline) -> tuple[Sentence, ...]:
+        return await _with_patience(
+            lambda token: once(pcm, rate_hz, appkey, token, deadline),
+            REALTIME_OPERATION,
+            tokens,
+            deadline,
+            budget,
+            asyncio.sleep,
+        )
+
+    return transcribe
 
 
 async def _with_patience(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from functions.transcripts.mode import EVERYWHERE, OFFERED
-from functions.transcripts.patience import flash_patiently, patiently
+from functions.transcripts.patience import flash_patiently, patiently, realtime_patiently
 from functions.transcripts.recognise import Recognise
 from isikit.audio.probe import Decoded, Limits, Measured, decode, measure
 from isikit.errors import ConfigError, FieldError
@@ -149,6 +149,7 @@ def transcripts() -> Transcripts:
     from isikit.identity import Doors, KeySets
     from isikit.nls import token
     from isikit.nls.flash import FlashRecogniser
+    from isikit.nls.realtime import SdkListener
     from isikit.nls.recognition import Recogniser
     from isikit.secrets import KeyRing
     from isikit.tenants import Tenants
@@ -157,6 +158,7 @@ def transcripts() -> Transcripts:
     stores = objects.stores()
     tenants, keys = Tenants(stores.state, settings.tenants_key), KeyRing(stores.state, settings.keys_key)
     tokens = token.source(settings, credentials.provider, stores.state, keys)
+    listener = SdkListener(settings.nls_websocket, settings.nls_concurrency)
     return Transcripts(
         recordings=stores.recordings,
         state=stores.state,
@@ -165,10 +167,11 @@ def transcripts() -> Transcripts:
         doors=Doors(tenants, keys, KeySets.of(settings)),
         tenants=tenants,
         limits=tenant_limits.from_settings(settings, stores.state),
-        recognise=patiently(Recogniser(settings).recognise, tokens),
+        recognise=patiently((listener if settings.asr_transport == "sdk" else Recogniser(settings)).recognise, tokens),
         decode=_decode_in_child,
         measure=_measure_in_child,
         queue=_queue(settings, keys),
+        realtime=realtime_patiently(listener.transcribe, tokens),
         flash=flash_patiently(FlashRecogniser(settings.nls_rest, FLASHES).recognise, tokens),
         region=settings.region,
         speaking=asyncio.Semaphore(settings.nls_concurrency),

@@ -12,7 +12,6 @@ from isikit.host.context import Deadline
 from isikit.nls.flash import FlashOrder, FlashRecogniser
 from support import recordings
 
-
 SPOKEN = recordings.encoded("wav", recordings.speech(CHINESE))
 SILENT = recordings.encoded("wav", bytes(64_000))
 

@@ -12,7 +12,7 @@ import pytest
 from contract.nls.conftest import TEXT, Service, sdk_threads, until
 from isikit.errors import DeadlineExceeded, SpeechTokenRefused, SpeechUnavailable
 from isikit.host.context import Deadline
-from isikit.nls import sdk
+from isikit.nls import sdk, sdk_task
 from isikit.nls.sdk import SdkSpeaker
 
 
@@ -44,7 +44,7 @@ async def test_a_slow_handshake_ends_with_the_deadline_and_the_text_is_never_sen
 
 
 async def test_a_server_that_never_shakes_hands_is_given_up(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    sdk._sdk().websocket.setdefaulttimeout(0.3)
+    sdk_task.sdk().websocket.setdefaulttimeout(0.3)
     try:
         with socket.create_server(("127.0.0.1", 0)) as server:  # connects, by its backlog, and never says a word
             speaker = SdkSpeaker(f"ws://127.0.0.1:{server.getsockname()[1]}/ws/v1", 1)
@@ -54,7 +54,7 @@ async def test_a_server_that_never_shakes_hands_is_given_up(service: Service, mo
             assert time.monotonic() - began < 5
             await speaker.close()
     finally:
-        sdk._sdk().websocket.setdefaulttimeout(sdk.SOCKET_SECONDS)
+        sdk_task.sdk().websocket.setdefaulttimeout(sdk_task.SOCKET_SECONDS)
 
 
 async def test_the_sdk_says_nothing(

@@ -19,7 +19,7 @@ import httpx2
 
 from functions.transcripts.app import application, take
 from functions.transcripts.job import Job, fold, job_id
-from functions.transcripts.process import RENEW_SECONDS, FileQueue, Flash, Transcripts
+from functions.transcripts.process import RENEW_SECONDS, FileQueue, Flash, Realtime, Transcripts
 from isikit.audio import wav
 from isikit.audio.probe import Decoded, Limits, Measured
 from isikit.errors import AudioError, SpeechError
@@ -185,6 +185,7 @@ class Scene:
         self.service: Service | None = None
         self.service_of: Callable[[Service], Any] = lambda service: service
         self.flash: Flash | None = None
+        self.realtime: Realtime | None = None
         self.region = "cn-beijing"
         self.decode: Callable[[bytes, int | None, Limits], Awaitable[Decoded]] = decode_wav
         self.pause: Callable[[float], Awaitable[None]] = self.let_time_pass
@@ -194,12 +195,13 @@ class Scene:
         self.wrap: Callable[[ObjectStore], ObjectStore] = lambda store: store
         self.tenants(acme={8000: "narrow", 16000: "wide"}, other={8000: "narrow", 16000: "wide"})
 
-    def tenants(self, **appkeys: dict[int, str]) -> None:
-        """Write the tenants file: AppKeys by rate, for each tenant."""
+    def tenants(self, sources: tuple[dict[str, Any], ...] = (), /, **appkeys: dict[int, str]) -> None:
+        """Write the tenants file: AppKeys by rate, for each tenant, and the same rules for all."""
         entries = [
             {
                 "id": name,
                 "api_keys": [{"id": f"key-{name}", "sha256": hashlib.sha256(_secret(name).encode()).hexdigest()}],
+                "sources": list(sources),
                 "appkeys": [{"appkey": key, "locale": "zh-CN", "sample_rate_hz": rate} for rate, key in keys.items()],
             }
             for name, keys in appkeys.items()
@@ -269,6 +271,7 @@ class Scene:
             measure=measure_wav,
             queue=self._queue(state),
             flash=self.flash,
+            realtime=self.realtime,
             region=self.region,
             speaking=asyncio.Semaphore(self.places),
             decoding=asyncio.Semaphore(1),

@@ -77,6 +77,13 @@ def test_an_empty_environment_misses_exactly_the_required_settings() -> None:
         ("ISI_NLS_TRANSPORT", "grpc"),
         ("ISI_TENANTS_KEY", "/config/tenants.json"),
         ("ISI_LISTEN_HOST", "example.com"),
+        ("ISI_REDIS_URL", "http://redis.example.com"),
+        ("ISI_REDIS_URL", "redis://redis.example.com:port/0"),
+        ("ISI_REDIS_URL", "redis://redis.example.com/0?ssl_cert_reqs=none"),
+        ("ISI_REDIS_URL", "redis:///0"),
+        ("ISI_LIMITS_WHEN_DOWN", "half"),
+        ("ISI_RATE_LEASES", "0/second"),
+        ("ISI_RATE_PROMPTS", "10 per second"),
     ],
 )
 def test_a_wrong_value_is_refused_with_what_would_be_allowed(name: str, value: str) -> None:
@@ -121,3 +128,13 @@ def test_settings_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
         assert config.settings() is config.settings()
     finally:
         config.settings.cache_clear()
+
+
+def test_the_password_of_redis_is_in_no_repr_and_in_no_mistake() -> None:
+    url = "rediss://user:p4ssw0rd@redis.example.com:6380/1"
+    settings = load({**GOOD, "ISI_REDIS_URL": url})
+    assert settings.redis_url == url
+    assert "p4ssw0rd" not in repr(settings)
+    with pytest.raises(ConfigError) as raised:
+        load({**GOOD, "ISI_REDIS_URL": url + "?x=1"})
+    assert "p4ssw0rd" not in str([one.as_dict() for one in raised.value.errors])

@@ -81,6 +81,17 @@ async def test_what_is_retired_while_it_is_made_leaves_nothing_behind() -> None:
     assert (await caller.post(WORDS)).json()["id"] != prompt_id
 
 
+async def test_a_retirement_that_broke_off_half_way_holds_and_can_be_repeated() -> None:
+    world = World()
+    caller, other = world.instance(), world.instance()
+    got = (await caller.post({**WORDS, "wait_ms": 0})).json()
+    await other.prompts.revisions.retire("acme", got["id"])  # and dies before it deletes anything
+    assert (await caller.get(got["url"])).status == 410
+    assert not world.bucket.objects
+    assert (await retire(other, got["id"])).status == 200
+    assert not [key for key in world.state.objects if "recipes/" in key]
+
+
 async def test_both_retentions_of_a_prompt_are_retired_together(instance: Instance) -> None:
     kept = (await instance.post(WORDS)).json()
     short = (await instance.post({**WORDS, "retention": "day"})).json()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Any
 
@@ -45,6 +46,19 @@ async def test_it_is_spoken_once_for_all_who_get_it(world: World, instance: Inst
     assert (await instance.get(url, if_none_match=first.headers["etag"])).status == 304
     assert (await instance.get(url, range="bytes=0-3")).body == b"RIFF"
     assert len(world.speaker.said) == 1
+
+
+async def test_many_players_at_once_over_two_instances_are_one_synthesis(world: World, instance: Instance) -> None:
+    url, other = await url_of(instance), world.instance()
+    world.speaker.gate = asyncio.Event()
+    asked = [asyncio.create_task(each.get(url)) for each in (instance, other) for _ in range(3)]
+    await world.speaker.began(1)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    world.speaker.gate.set()
+    answers = await asyncio.gather(*asked)
+    assert {each.status for each in answers} == {200}
+    assert (len({each.body for each in answers}), len(world.speaker.said)) == (1, 1)
 
 
 async def test_every_option_is_in_the_url(world: World, instance: Instance) -> None:

@@ -183,3 +183,39 @@ async def test_a_prompt_that_is_left_for_later_is_never_a_2xx_before_it_is_there
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+async def said_here(state: str) -> tuple[World, str]:
+    """A world with a sealed text in a URL, and what there is of its audio."""
+    world = World()
+    instance = world.instance()
+    sealing = b'{"text":"%s","consumer":"freeswitch"}' % TEXT.encode()
+    path = (await instance.call("POST", "/v1/say", body=sealing)).json()["url"]
+    if state != "never spoken":
+        assert (await instance.get(path)).status == 200
+    if state == "damaged":
+        for key, stored in list(world.bucket.objects.items()):
+            world.bucket.objects[key] = dataclasses.replace(stored, data=bytes(len(stored.data)))
+    return world, path
+
+
+@pytest.mark.parametrize("error", ["lost", "refused", "overloaded", "busy", "a defect"])
+@pytest.mark.parametrize("state", ["never spoken", "spoken", "damaged"])
+async def test_a_sealed_text_is_answered_with_audio_or_a_refusal_whatever_fails(
+    state: str, error: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(playing, "WAIT_SECONDS", 0.1)
+    for method, headers in REQUESTS:
+        world, path = await said_here(state)
+        clean = Outward()
+        answer = await world.instance(clean).call(method, path, headers=headers, key="")
+        assert is_audio_or_refusal(answer), (method, answer)
+        for nth in range(1, len(clean.calls) + 1) if (method, headers) in REQUESTS[:2] else ():
+            world, path = await said_here(state)
+            instance = world.instance(Outward(nth, "fault", "before", ERRORS[error]))
+            for _ in range(2):
+                answer = await instance.call(method, path, headers=headers, key="")
+                assert is_audio_or_refusal(answer), (method, clean.calls[nth - 1], answer)
+                if answer.status == 200 and method == "GET":
+                    right = digests(world.speaker, (TEXT,), FILES["freeswitch"])
+                    assert hashlib.sha256(answer.body).hexdigest() in right

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from isikit.errors import AlreadyExists, PositionConflict, StorageError
-from isikit.objects import ObjectInfo, Stores, Tail
+from isikit.objects import Entry, ObjectInfo, Stores, Tail
 from isikit.objects.oss import metadata_headers
 from isikit.objects.store import APPEND_TYPE, LIST_PAGE
 
@@ -208,10 +208,15 @@ class MemoryStore:
 
     async def list(self, prefix: str, *, after: str = "", limit: int = LIST_PAGE) -> list[str]:
         """See `ObjectStore.list`."""
+        return [entry.key for entry in await self.entries(prefix, after=after, limit=limit)]
 
-        def effect() -> list[str]:
+    async def entries(self, prefix: str, *, after: str = "", limit: int = LIST_PAGE) -> list[Entry]:
+        """See `ObjectStore.entries`; counted as `list`, which it is."""
+
+        def effect() -> list[Entry]:
             found = (key for key in self.objects if key.startswith(prefix) and key.encode() > after.encode())
-            return sorted(found, key=str.encode)[:limit]
+            infos = (self._info(key) for key in sorted(found, key=str.encode)[:limit])
+            return [Entry(info.key, info.size, info.etag, info.last_modified) for info in infos if info is not None]
 
         return await self._call("list", prefix, effect)
 

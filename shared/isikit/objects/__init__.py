@@ -14,10 +14,10 @@ import functools
 
 from isikit import config, credentials
 from isikit.objects.oss import THREADS, OssStore
-from isikit.objects.store import ObjectInfo, ObjectStore, Stores, Tail
+from isikit.objects.store import Entry, ObjectInfo, ObjectStore, Stores, Tail
 from isikit.threads import BoundedThreads
 
-__all__ = ["ObjectInfo", "ObjectStore", "OssStore", "Stores", "Tail", "stores"]
+__all__ = ["Entry", "ObjectInfo", "ObjectStore", "OssStore", "Stores", "Tail", "stores"]
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from email.utils import parsedate
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from isikit.errors import StorageError, storage_error
-from isikit.objects.store import APPEND_TYPE, LIST_PAGE, ObjectInfo, Tail
+from isikit.objects.store import APPEND_TYPE, LIST_PAGE, Entry, ObjectInfo, Tail
 from isikit.retry import RetryBudget, retrying
 from isikit.threads import BoundedThreads, current_deadline
 
@@ -129,16 +129,20 @@ class OssStore:
 
     async def list(self, prefix: str, *, after: str = "", limit: int = LIST_PAGE) -> list[str]:
         """See `ObjectStore.list`."""
-        keys: list[str] = []
-        while len(keys) < limit:
-            last, size = keys[-1] if keys else after, min(LIST_PAGE, limit - len(keys))
+        return [entry.key for entry in await self.entries(prefix, after=after, limit=limit)]
+
+    async def entries(self, prefix: str, *, after: str = "", limit: int = LIST_PAGE) -> list[Entry]:
+        """See `ObjectStore.entries`."""
+        found: list[Entry] = []
+        while len(found) < limit:
+            last, size = found[-1].key if found else after, min(LIST_PAGE, limit - len(found))
             page = await self._again(
                 "oss.ListObjectsV2", functools.partial(_page, prefix=prefix, after=last, size=size)
             )
-            keys += [entry.key for entry in page.object_list]
+            found += [Entry(one.key, one.size, one.etag.upper(), float(one.last_modified)) for one in page.object_list]
             if not page.is_truncated:
                 break
-        return keys
+        return found
 
     async def _again(self, operation: str, work: Callable[[oss2.Bucket], T]) -> T:
         """`_call`, tried once more."""

@@ -51,6 +51,16 @@ class Tail:
     server_time: float
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object as a listing shows it: `etag` and `last_modified` as in `ObjectInfo`."""
+
+    key: str
+    size: int
+    etag: str
+    last_modified: float
+
+
 class ObjectStore(Protocol):
     """One bucket. Every method is one call to OSS, bounded by the deadline of the request.
 
@@ -92,6 +102,9 @@ class ObjectStore(Protocol):
 
     async def list(self, prefix: str, *, after: str = "", limit: int = LIST_PAGE) -> list[str]:
         """Up to `limit` keys that begin with `prefix` and come after `after`, in OSS's order (of UTF-8 bytes)."""
+
+    async def entries(self, prefix: str, *, after: str = "", limit: int = LIST_PAGE) -> list[Entry]:
+        """As `list`, with what the listing says of each object; one call up to `LIST_PAGE`."""
 
 
 @dataclass(frozen=True, slots=True)

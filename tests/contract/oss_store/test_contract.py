@@ -151,6 +151,15 @@ async def test_a_listing_is_in_the_order_of_bytes_and_goes_on_where_it_is_told(t
     assert await target.store.list("") == sorted(keys, key=str.encode)
 
 
+async def test_a_listing_tells_version_size_and_time_as_the_object_itself_does(target: Any) -> None:
+    await put(target.store, "in/a b", b"12345")
+    await put(target.store, "in/中", b"")
+    for entry in await target.store.entries("in/"):
+        info = await target.store.head(entry.key)
+        assert (info.size, info.etag, info.last_modified) == (entry.size, entry.etag, entry.last_modified)
+    assert [entry.key for entry in await target.store.entries("in/", after="in/a b", limit=1)] == ["in/中"]
+
+
 @pytest.mark.parametrize("metadata", [{"Name": "x"}, {"name": "中"}, {"name": "a\nb"}, {"n": "\x7f"}])
 async def test_metadata_that_no_header_can_carry_is_refused_here(target: Any, metadata: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="metadata"):

@@ -17,7 +17,7 @@ from unit.transcripts.scene import Scene, Service
 When = Literal["before", "after"]
 Kind = Literal["error", "death"]
 
-STORE_CALLS = ("head", "get", "tail", "put", "append", "delete", "copy", "list")
+STORE_CALLS = ("head", "get", "tail", "put", "append", "delete", "copy", "list", "entries")
 
 
 class Killed(BaseException):

@@ -127,7 +127,7 @@ async def test_a_callback_with_the_tasks_name_makes_a_second_submission_unnecess
     wire = Tripwire(scene)
     wire.arm(CALLS.index("submit") + 1, "after", kind)
     try:
-        await first_run(scene, scene.upload(KEY, LONG))
+        await first_run(scene, scene.upload(KEY, LONG, {"call-id": "c-1"}))
     except Killed:
         wire.revive()
     service.end("hello")

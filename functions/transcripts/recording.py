@@ -234,6 +234,16 @@ async def _work(delivery: Delivery, job: Job, n: int, work: Coroutine[Any, Any, 
     try:
         if not await journal.begin(generation, n, delivery.owner, CLAIM_SECONDS):
             return None
+        return await _begun(delivery, generation, n, work)
+    finally:
+        work.close()
+
+
+async def _begun(
+    delivery: Delivery, generation: int, n: int, work: Coroutine[Any, Any, Verdict | LetGo]
+) -> Outcome | None:
+    journal = delivery.journal
+    try:
         result = await _claimed(work, _renewals(delivery, generation, n), delivery.deadline)
         if isinstance(result, LetGo):
             return "submitted"
@@ -242,8 +252,6 @@ async def _work(delivery: Delivery, job: Job, n: int, work: Coroutine[Any, Any, 
         await journal.read()
     except IsiError as error:
         await _give_up(delivery, generation, n, error)
-    finally:
-        work.close()
     return None
 
 

@@ -265,3 +265,29 @@ def _interpreter(folder: Path, program: str) -> Path:
     script.write_text(f'#!/bin/sh\nexec {sys.executable} -S {body} "$@"\n')
     script.chmod(0o755)
     return script
+
+
+async def test_measuring_tells_length_channels_and_levels_without_the_sound() -> None:
+    loud, quiet = sine(440, 8000, 2000, 12000), silence(8000, 2000)
+    measured = await probe.measure(wav.write(TONE, 8000))
+    assert (measured.duration_ms, measured.channels, measured.source_rate_hz) == (2000, 1, 8000)
+    assert (measured.container, measured.codec) == ("wav", "pcm_s16le")
+    assert measured.levels[0] == pytest.approx(audioop.rms(TONE, 2), abs=2)
+    assert measured.levels[1:] == (0, 0)
+    same = await probe.measure(wav.write(interleaved(loud, loud), 8000, channels=2))
+    assert (same.channels, same.levels[2]) == (2, 0)
+    one = await probe.measure(wav.write(interleaved(loud, quiet), 8000, channels=2))
+    assert (one.levels[1], one.levels[2]) == (0, one.levels[0])
+
+
+@pytest.mark.parametrize(("data", "code"), [(b"RIFF\0\0\0\0WAVE", "audio.unreadable"), (b"", "audio.empty")])
+async def test_measuring_refuses_what_decoding_refuses(data: bytes, code: str) -> None:
+    with pytest.raises(AudioError) as caught:
+        await probe.measure(data)
+    assert caught.value.code == code
+
+
+async def test_measuring_stops_at_the_longest_recording() -> None:
+    with pytest.raises(AudioError) as caught:
+        await probe.measure(wav.write(TONE, 8000), limits=Limits(max_seconds=1))
+    assert caught.value.code == "audio.too_long"

@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 
 from functions.transcripts.job import (
     MAX_CRASHES,
+    Ask,
+    Await,
     Begin,
     Claimed,
     Close,
     Job,
     Publish,
+    Resubmit,
     Step,
     Verdict,
     decide,
@@ -201,3 +204,52 @@ records_of_any_order = st.lists(
 @given(records_of_any_order, st.floats(100, 200))
 def test_once_a_verdict_stands_nothing_is_ever_begun_again(records: list[dict[str, Any]], now: float) -> None:
     assert decide(job_of(attempt(1, 130), TERMINAL, *records), now) in (Publish(), Close())
+
+
+INTENT = {
+    "type": "intent", "generation": 1, "n": 1, "submission": 1, "cause": "first", "at": 110.0, "expected_by": 1000.0,
+    "plan": {}, "possible_double": False,
+}  # fmt: skip
+SUBMITTED = {"type": "submitted", "generation": 1, "submission": 1, "task": "t-1", "expected_by": 2000.0, "at": 111.0}
+WITHDRAWN = {"type": "withdrawn", "generation": 1, "submission": 1}
+
+
+def test_a_submission_without_a_task_is_waited_for_and_then_made_once_more() -> None:
+    job = job_of(attempt(1, 130), INTENT)
+    pending = job.latest.pending
+    assert pending is not None
+    assert decide(job, 120) == decide(job, 999.9) == Await(pending)
+    assert decide(job, 1000.0) == Resubmit(pending, 2)
+
+
+def test_a_submission_with_a_task_is_asked_for_however_late_it_is() -> None:
+    job = job_of(attempt(1, 130), INTENT, SUBMITTED)
+    pending = job.latest.pending
+    assert pending is not None
+    assert (pending.task, pending.expected_by) == ("t-1", 2000.0)
+    assert decide(job, 112) == decide(job, 10**9) == Ask(pending, 2, 0)
+
+
+def test_an_attempt_that_left_its_recording_to_the_service_is_no_crash() -> None:
+    latest = job_of(attempt(1, 130), INTENT).latest
+    assert (latest.crashes(5000), latest.failures(5000)) == (0, 0)
+
+
+def test_who_fetches_a_result_holds_the_job_meanwhile() -> None:
+    job = job_of(attempt(1, 130), INTENT, SUBMITTED, attempt(2, 300))
+    assert decide(job, 299) == Claimed(300)
+    assert isinstance(decide(job, 300), Ask)
+    assert job.latest.crashes(300) == 1
+
+
+def test_a_refused_submission_leaves_nothing_to_wait_for() -> None:
+    job = job_of(attempt(1, 130), INTENT, WITHDRAWN, ended(1))
+    assert job.latest.pending is None
+    assert isinstance(decide(job, 120), Begin)
+
+
+def test_a_task_that_is_known_stays_known() -> None:
+    other = {**SUBMITTED, "task": "t-2"}
+    pending = job_of(attempt(1, 130), INTENT, SUBMITTED, other, WITHDRAWN).latest.pending
+    assert pending is not None
+    assert pending.task == "t-1"

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from functions.prompts import conditional
+from functions.prompts import conditional, kept
 from functions.prompts.asking import ended
 from functions.prompts.cache import Health
 from functions.prompts.conditional import NotModified, Part, Representation, Unsatisfiable
@@ -27,6 +27,7 @@ from functions.prompts.maker import DayOver, NotReady
 from functions.prompts.prompt import Place, retention_of
 from functions.prompts.remaking import remake
 from functions.prompts.rendition import RENDITIONS, Rendition
+from functions.prompts.revisions import Retired
 from functions.prompts.service import Prompts
 from functions.prompts.stored import Stored
 from isikit import logs
@@ -110,6 +111,8 @@ async def play(prompts: Prompts, request: Request) -> Response:
         return respond(request.method, request.headers, look.intact, rendition)
     if look.stored is not None:
         raise DayOver
+    if look.health is Health.DAMAGED and place.retention == "permanent" and request.method == "GET":
+        await _mendable(prompts, place)
     try:
         found = await _remade(prompts, place, rendition, may_speak=request.method == "GET")
     except NotFound:
@@ -117,6 +120,19 @@ async def play(prompts: Prompts, request: Request) -> Response:
             await prompts.cache.delete(key)  # nothing can mend it: the next POST must not take it for a hit
         raise
     return respond(request.method, request.headers, found, rendition)
+
+
+async def _mendable(prompts: Prompts, place: Place) -> None:
+    """Retire a prompt whose master is gone too: spoken anew it would be other bytes, under a URL that says immutable.
+
+    Raises
+    ------
+    Retired
+        The next request for it gets another id and URL.
+    """
+    if (await prompts.cache.master(place.master_key)).intact is None and await prompts.recipes.exists(place):
+        await kept.retire(prompts, place.tenant_id, place.slot)
+        raise Retired
 
 
 def _named(path: str) -> tuple[Place, Rendition]:

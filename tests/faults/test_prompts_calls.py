@@ -90,7 +90,6 @@ SCENES: dict[str, tuple[Callable[[World], Awaitable[Any]], Act]] = {
     "rendition lost": playing("permanent"),
     "rendition damaged": playing("permanent", "damaged"),
     "all lost": playing("permanent", "master"),
-    "all damaged": playing("permanent", "master", "damaged"),
     "all of a day damaged": playing("day", "master", "damaged"),
 }
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from isikit.identity import fetching
-from isikit.identity.fetching import FetchError, fetch, is_allowed
+from isikit.identity.fetching import FetchError, fetch
+from isikit.public_http import is_allowed
 from support.certificates import Authority
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -138,7 +138,7 @@ async def test_the_name_is_resolved_once_and_the_connection_goes_where_was_looke
         raise ConnectionRefusedError
 
     monkeypatch.setattr(asyncio.get_running_loop().__class__, "getaddrinfo", resolve)
-    monkeypatch.setattr(fetching.asyncio, "open_connection", connect)
+    monkeypatch.setattr(asyncio, "open_connection", connect)
     assert await _reason("https://rebinding.example.com/", loopback=False) == "unreachable"
     assert connected == ["8.8.8.8"]
     assert await _reason("https://rebinding.example.com/", loopback=False) == "address"

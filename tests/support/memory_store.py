@@ -206,10 +206,6 @@ class MemoryStore:
 
         await self._call("copy", key, effect)
 
-    async def list(self, prefix: str, *, after: str = "", limit: int = LIST_PAGE) -> list[str]:
-        """See `ObjectStore.list`."""
-        return [entry.key for entry in await self.entries(prefix, after=after, limit=limit)]
-
     async def entries(self, prefix: str, *, after: str = "", limit: int = LIST_PAGE) -> list[Entry]:
         """See `ObjectStore.entries`; counted as `list`, which it is."""
 
@@ -219,6 +215,10 @@ class MemoryStore:
             return [Entry(info.key, info.size, info.etag, info.last_modified) for info in infos if info is not None]
 
         return await self._call("list", prefix, effect)
+
+    async def list(self, prefix: str, *, after: str = "", limit: int = LIST_PAGE) -> list[str]:
+        """See `ObjectStore.list`."""
+        return [entry.key for entry in await self.entries(prefix, after=after, limit=limit)]
 
     async def _call(self, operation: str, key: str, effect: Callable[[], T]) -> T:
         self.calls[operation] += 1

@@ -127,10 +127,6 @@ class OssStore:
         """See `ObjectStore.copy`."""
         await self._call(lambda bucket: bucket.copy_object(source_bucket, source_key, key))
 
-    async def list(self, prefix: str, *, after: str = "", limit: int = LIST_PAGE) -> list[str]:
-        """See `ObjectStore.list`."""
-        return [entry.key for entry in await self.entries(prefix, after=after, limit=limit)]
-
     async def entries(self, prefix: str, *, after: str = "", limit: int = LIST_PAGE) -> list[Entry]:
         """See `ObjectStore.entries`."""
         found: list[Entry] = []
@@ -143,6 +139,10 @@ class OssStore:
             if not page.is_truncated:
                 break
         return found
+
+    async def list(self, prefix: str, *, after: str = "", limit: int = LIST_PAGE) -> list[str]:
+        """See `ObjectStore.list`."""
+        return [entry.key for entry in await self.entries(prefix, after=after, limit=limit)]
 
     async def _again(self, operation: str, work: Callable[[oss2.Bucket], T]) -> T:
         """`_call`, tried once more."""

@@ -100,11 +100,11 @@ class ObjectStore(Protocol):
     async def copy(self, source_bucket: str, source_key: str, key: str) -> None:
         """Copy inside OSS. Content type and metadata come along."""
 
-    async def list(self, prefix: str, *, after: str = "", limit: int = LIST_PAGE) -> list[str]:
-        """Up to `limit` keys that begin with `prefix` and come after `after`, in OSS's order (of UTF-8 bytes)."""
-
     async def entries(self, prefix: str, *, after: str = "", limit: int = LIST_PAGE) -> list[Entry]:
         """As `list`, with what the listing says of each object; one call up to `LIST_PAGE`."""
+
+    async def list(self, prefix: str, *, after: str = "", limit: int = LIST_PAGE) -> list[str]:
+        """Up to `limit` keys that begin with `prefix` and come after `after`, in OSS's order (of UTF-8 bytes)."""
 
 
 @dataclass(frozen=True, slots=True)

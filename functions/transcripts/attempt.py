@@ -6,6 +6,7 @@ service's queue; with an error that may be gone the next time, which is raised; 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +20,7 @@ from functions.transcripts.recognise import cut, every_side, recognise
 from functions.transcripts.source import rule_of
 from functions.transcripts.transcript import Transcript, Turn, files, renumbered, turns_of
 from isikit.audio.probe import Limits, Measured
-from isikit.errors import AudioError, DeadlineExceeded, SpeechError, TokenError
+from isikit.errors import AudioError, DeadlineExceeded, IsiError, LimitError, SpeechError, TokenError
 from isikit.host.context import Deadline
 from isikit.nls.flash import FlashOrder
 from isikit.stamps import rfc3339
@@ -94,6 +95,11 @@ async def verdict_on(
     if isinstance(heard, Verdict):
         return await _quarantined(heard, job, step, process) if heard.state == "quarantined" else heard
     try:
+        await process.spend(tenant, heard.billed_seconds)
+    except LimitError as error:
+        advice = "The tenant's recognition_seconds of the day are used up: raise them, or upload it again tomorrow."
+        return heard.failed(error, advice)
+    try:
         return await _recognised(job, step, heard, journal, process, deadline)
     except (SpeechError, TokenError) as error:
         if error.retryable:
@@ -109,11 +115,21 @@ class Heard:
     sound: Sound | None = field(default=None, repr=False)
     data: bytes = field(default=b"", repr=False)
 
-    def failed(self, error: SpeechError | TokenError) -> Verdict:
-        """The verdict where the service refuses it for good."""
+    @property
+    def billed_seconds(self) -> int:
+        """What the service bills at most: by duration and side; of a file at 8 kHz both sides are one."""
+        if isinstance(self.plan, WholeMode):
+            one = self.plan.first_channel_only or (self.plan.mode == "file" and self.plan.rate_hz == min(mode.RATES))
+            return 0 if self.plan.silent else math.ceil(self.plan.duration_ms / 1000) * (1 if one else 2)
+        return 0 if self.sound is None else math.ceil(self.sound.duration_ms / 1000) * len(self.sound.sides)
+
+    def failed(self, error: IsiError, advice: str = "") -> Verdict:
+        """The verdict where it may not, or will never, be recognised."""
         about = self.sound or self.plan
         duration_ms, channels = getattr(about, "duration_ms", 0), getattr(about, "channels", 0)
-        return Verdict("failed", error.code, error.advice, mode=self.plan.mode, audio_ms=duration_ms, channels=channels)
+        return Verdict(
+            "failed", error.code, advice or error.advice, mode=self.plan.mode, audio_ms=duration_ms, channels=channels
+        )
 
 
 async def _made_before(job: Job, step: Begin, process: Transcripts) -> Verdict | None:

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from isikit.nls.flash import FlashOrder
     from isikit.nls.sentences import Sentence
     from isikit.secrets import KeyRing
-    from isikit.tenants import Tenants
+    from isikit.tenants import Tenant, Tenants
 
 Flash = Callable[[bytes, "FlashOrder", "Deadline"], Awaitable[tuple["Sentence", ...]]]
 """(the file, how to take it, deadline) -> what was said."""
+Spend = Callable[["Tenant", int], Awaitable[None]]
 Realtime = Callable[[bytes, int, str, "Deadline"], Awaitable[tuple["Sentence", ...]]]
 """(mono s16le, rate in Hz, AppKey, deadline) -> what was said; takes as long as the sound does."""
 
@@ -38,6 +39,10 @@ RENEW_SECONDS: Final = 5.0
 WATCH_SECONDS: Final = 2.0
 FLASHES: Final = 2
 """Flash recognitions at once, per instance; accounts have 10."""
+
+
+async def _unlimited(tenant: Tenant, seconds: int) -> None:
+    """No quota."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +94,8 @@ class Transcripts:
         Recognises one side at the pace it was spoken; None where it is not set up.
     region
         Decides what the service offers.
+    spend
+        Takes seconds of sound from a tenant's quota of the day, or raises `LimitError`.
     speaking
         Calls to the speech service at once.
     decoding
@@ -115,6 +122,7 @@ class Transcripts:
     flash: Flash | None = None
     realtime: Realtime | None = None
     region: str = "cn-beijing"
+    spend: Spend = _unlimited
     clock: Callable[[], float] = time.time
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
@@ -144,7 +152,7 @@ class Transcripts:
 @functools.cache
 def transcripts() -> Transcripts:
     """The process's own, made from the settings when first needed."""
-    from isikit import config, credentials, objects
+    from isikit import config, credentials, limits, objects
     from isikit import limits as tenant_limits
     from isikit.identity import Doors, KeySets
     from isikit.nls import token
@@ -158,6 +166,7 @@ def transcripts() -> Transcripts:
     stores = objects.stores()
     tenants, keys = Tenants(stores.state, settings.tenants_key), KeyRing(stores.state, settings.keys_key)
     tokens = token.source(settings, credentials.provider, stores.state, keys)
+    counted = limits.from_settings(settings, stores.state)
     listener = SdkListener(settings.nls_websocket, settings.nls_concurrency)
     return Transcripts(
         recordings=stores.recordings,
@@ -174,6 +183,7 @@ def transcripts() -> Transcripts:
         realtime=realtime_patiently(listener.transcribe, tokens),
         flash=flash_patiently(FlashRecogniser(settings.nls_rest, FLASHES).recognise, tokens),
         region=settings.region,
+        spend=lambda tenant, seconds: counted.spend(tenant, "recognition_seconds", seconds),
         speaking=asyncio.Semaphore(settings.nls_concurrency),
         decoding=asyncio.Semaphore(1),
     )

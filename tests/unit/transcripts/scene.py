@@ -19,7 +19,7 @@ import httpx2
 
 from functions.transcripts.app import application, take
 from functions.transcripts.job import Job, fold, job_id
-from functions.transcripts.process import RENEW_SECONDS, FileQueue, Flash, Realtime, Transcripts
+from functions.transcripts.process import RENEW_SECONDS, FileQueue, Flash, Realtime, Spend, Transcripts
 from isikit.audio import wav
 from isikit.audio.probe import Decoded, Limits, Measured
 from isikit.errors import AudioError, SpeechError
@@ -30,7 +30,7 @@ from isikit.nls.filetrans import Failed, FileOrder, Finished, TaskAnswer, Unfini
 from isikit.nls.sentences import Sentence, Word
 from isikit.objects import ObjectStore
 from isikit.secrets import KeyRing
-from isikit.tenants import Tenants
+from isikit.tenants import Tenant, Tenants
 from support.memory_store import MemoryStore, MovableClock, StoredObject, memory_stores
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -87,6 +87,10 @@ async def measure_wav(data: bytes, limits: Limits) -> Measured:
     return Measured(
         whole.duration_ms, len(whole.channels), (first, second, difference), "wav", whole.codec, whole.source_rate_hz
     )
+
+
+async def unlimited(tenant: Tenant, seconds: int) -> None:
+    """No quota."""
 
 
 @dataclass
@@ -186,6 +190,7 @@ class Scene:
         self.service_of: Callable[[Service], Any] = lambda service: service
         self.flash: Flash | None = None
         self.realtime: Realtime | None = None
+        self.spend: Spend = unlimited
         self.region = "cn-beijing"
         self.decode: Callable[[bytes, int | None, Limits], Awaitable[Decoded]] = decode_wav
         self.pause: Callable[[float], Awaitable[None]] = self.let_time_pass
@@ -272,6 +277,7 @@ class Scene:
             queue=self._queue(state),
             flash=self.flash,
             realtime=self.realtime,
+            spend=self.spend,
             region=self.region,
             speaking=asyncio.Semaphore(self.places),
             decoding=asyncio.Semaphore(1),

@@ -9,10 +9,11 @@ import pytest
 
 from functions.transcripts.mode import OFFERED, as_a_whole
 from isikit.audio.probe import Measured
-from isikit.errors import SpeechError
+from isikit.errors import LimitError, SpeechError
 from isikit.host.context import Deadline
 from isikit.nls.flash import FlashOrder
 from isikit.nls.sentences import Sentence
+from isikit.tenants import Tenant
 from unit.transcripts.scene import Scene, mono, silence, speech, stereo
 
 KEY = "in/acme/calls/a.wav"
@@ -161,3 +162,45 @@ def test_what_no_mode_takes_fails_with_a_reason_and_advice(wish: Any, found: Mea
 
 def test_every_region_has_what_needs_no_queue() -> None:
     assert all({"sentence", "realtime"} <= modes for modes in OFFERED.values())
+
+
+@pytest.mark.parametrize(
+    ("data", "rule", "seconds"),
+    [
+        (SHORT, {}, 1),
+        (stereo(speech(1500, 440), speech(1500, 700)), {}, 4),
+        (stereo(speech(1500), speech(1500)), {}, 2),
+        (stereo(speech(1500, 440), speech(1500, 700)), {"mode": "flash"}, 4),
+        (stereo(speech(1500, 440), speech(1500, 700)), {"mode": "file"}, 2),  # 8 kHz: both sides are billed as one
+        (mono(silence(1500)), {"mode": "file"}, 0),
+    ],
+)
+async def test_what_may_be_billed_is_taken_from_the_quota_before_anything_is_sent(
+    data: bytes, rule: dict[str, Any], seconds: int
+) -> None:
+    scene, whole = scene_with({"prefix": "", **rule})
+    service = scene.with_queue()
+    spent: list[int] = []
+
+    async def spend(tenant: Tenant, amount: int) -> None:
+        assert whole.asked == service.orders == scene.recognise.calls == []
+        spent.append(amount)
+
+    scene.spend = spend
+    await scene.deliver(scene.upload(KEY, data))
+    assert spent == [seconds]
+
+
+async def test_a_tenant_over_its_quota_gets_no_transcript_and_is_told_what_to_do() -> None:
+    scene, _ = scene_with()
+    service = scene.with_queue()
+
+    async def refuse(tenant: Tenant, amount: int) -> None:
+        raise LimitError(code="limit.quota")
+
+    scene.spend = refuse
+    assert await verdict(scene, LONG) == ("failed", "limit.quota", "file")
+    terminal = scene.job(KEY, LONG).latest.terminal
+    assert terminal is not None
+    assert "recognition_seconds" in terminal.verdict.advice
+    assert service.orders == []

@@ -47,8 +47,8 @@ async def take(event: bytes, request_id: str, deadline: Deadline, process: Trans
     Returns
     -------
     dict
-        `jobs`: `[{"id", "outcome": "ended|claimed|submitted"}]`, and `skipped`: how many records were about something
-        else.
+        `jobs`: `[{"id", "outcome": "ended|claimed|submitted"}]`, those that ended with the fields of `/v1/jobs` too,
+        and `skipped`: how many records were about something else. It is what a destination gets.
 
     Raises
     ------
@@ -61,9 +61,9 @@ async def take(event: bytes, request_id: str, deadline: Deadline, process: Trans
     parsed = events.parse(event)
     if isinstance(parsed, events.Timer):
         found = await go_through(process, Deadline(deadline.at - RESERVE_SECONDS), request_id)
-        return {"jobs": [{"id": each.job_id, "outcome": each.outcome} for each in found], "skipped": 0}
+        return {"jobs": [each.answer() for each in found], "skipped": 0}
     errors: list[Exception] = list(parsed.unreadable)
-    jobs: list[dict[str, str]] = []
+    jobs: list[dict[str, Any]] = []
     skipped = parsed.other_kinds
     if skipped:
         logs.event("job.skipped", reason="event.other_kind", count=skipped)
@@ -85,7 +85,7 @@ async def take(event: bytes, request_id: str, deadline: Deadline, process: Trans
         except Exception as error:  # noqa: BLE001 - the other recordings of the event must have their turn
             errors.append(error)
         else:
-            jobs.append({"id": delivered.job_id, "outcome": delivered.outcome})
+            jobs.append(delivered.answer())
     if errors:
         raise errors[0]
     return {"jobs": jobs, "skipped": skipped}

@@ -6,13 +6,19 @@ The journal `jobs/{id}.jsonl` holds records of these types, each with the `gener
 - `attempt` (n, owner, until): recorded *before* the recording is decoded, and at the same time the claim on the job;
 - `renewed` (n, until): the claim is prolonged;
 - `ended` (n, reason, crashed): the attempt came to nothing and was given back;
+- `admitted` (n): the recording was counted against its tenant's quota and pace, and is not counted again;
+- `postponed` (n, until, reason, admitted, seconds, audio_ms, priority): attempt `n` ended, it is not its turn before;
 - `intent` (n, submission, cause, possible_double, expected_by, plan): attempt `n` is about to hand the recording to the
   service's queue, for the `submission`-th time. Written *before* it does, and from then on nobody need hold the job;
 - `submitted` (submission, task, expected_by): the service took it, under this name;
 - `withdrawn` (submission): the service refused it, nothing was queued;
 - `terminal` (attempt, state, reason, ...): **one per generation**, written by compare-and-swap under the claim;
-- `published` (placed): its files are in place, or have no place any more;
-- `generation` (uploaded_at, request_id): after all of these, the same bytes were uploaded again: another run begins.
+- `published` (placed, notify): its files are in place, or have no place any more; whether anybody is to be told;
+- `notice` (n, until): about to tell for the `n`-th time, see `notify`. Written *before*, so that tries are counted
+  whatever becomes of them; nobody else tries before `until`;
+- `noticed` (n, outcome, reason): what came of it: delivered, failed, or given up;
+- `generation` (uploaded_at, request_id, replay): after all of these another run begins: the same bytes were uploaded
+  again, or an operator wants it.
 
 An attempt whose claim is past without `ended`, `intent` or `terminal` died with its process: a crash. So that a
 recording which kills its reader cannot do so for ever, the third crash is the last.
@@ -34,6 +40,9 @@ State = Literal["received", "waiting", "submitted", "done", "failed", "quarantin
 Outcome = Literal["done", "failed", "quarantined", "skipped"]
 
 MAX_CRASHES: Final = 3
+MAX_NOTICES: Final = 5
+REST_SECONDS: Final = (60.0, 300.0, 900.0)
+"""After the first, second and any further failed attempt, before the timer makes another: not four in four minutes."""
 MAX_ATTEMPTS: Final = 4
 """The first delivery and the three retries of Function Compute's asynchronous calls: after that nobody would come."""
 
@@ -58,6 +67,8 @@ class Attempt:
         Code of the error it ended with, or None: it runs, was lost, or brought the terminal record.
     crashed
         It ended because the decoder's process died.
+    postponed
+        It ended because it was not its turn: nothing went wrong.
     """
 
     n: int
@@ -66,6 +77,7 @@ class Attempt:
     until: float
     ended: str | None = None
     crashed: bool = False
+    postponed: bool = False
 
     def lost(self, now: float) -> bool:
         """Whether its process died: the claim is past, and nothing was heard of it."""
@@ -152,6 +164,53 @@ class Terminal:
     at: float
 
 
+NoticeOutcome = Literal["delivered", "failed", "given_up"]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One try to tell the tenant's webhook.
+
+    Attributes
+    ----------
+    n
+        From 1, within a generation.
+    until
+        Nobody tries again before, by OSS's clock.
+    outcome
+        None where it is not known: the process died, or is at it.
+    """
+
+    n: int
+    until: float
+    outcome: NoticeOutcome | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """It is not this recording's turn before `until` (OSS's clock, seconds since the epoch).
+
+    Attributes
+    ----------
+    reason
+        `limit.pace` or `limit.quota`.
+    admitted
+        Whether it was counted already, so that then it need not be asked again.
+    seconds, audio_ms
+        Of sound that is billed, and its length: so that it need not be decoded to be postponed once more.
+    priority
+        Its tenant's, 0 to 9: 9 goes first.
+    """
+
+    until: float
+    reason: str
+    admitted: bool
+    seconds: int
+    audio_ms: int
+    priority: int
+
+
 @dataclass(frozen=True, slots=True)
 class Generation:
     """One run through to an outcome; an upload of the same bytes makes another where that changes something.
@@ -166,6 +225,14 @@ class Generation:
         Nothing is left to be done for it.
     placed
         Its files are where they belong; not so where the recording was overwritten meanwhile.
+    notify
+        The tenant had a webhook when it was published.
+    replayed
+        An operator wants it done anew, whatever came of it before.
+    admitted
+        It was counted against its tenant's quota and pace.
+    postponed
+        The last time that it was not its turn.
     """
 
     number: int
@@ -177,6 +244,16 @@ class Generation:
     terminal: Terminal | None = None
     published: bool = False
     placed: bool = False
+    notify: bool = False
+    notices: tuple[Notice, ...] = ()
+    replayed: bool = False
+    admitted: bool = False
+    postponed: Postponed | None = None
+
+    @property
+    def untold(self) -> bool:
+        """Whether the webhook is still to be told: not delivered, not given up."""
+        return self.notify and not any(each.outcome in ("delivered", "given_up") for each in self.notices)
 
     def holds(self, n: int) -> bool:
         """Whether attempt `n` still has the job: it did not end, and nobody came after it."""
@@ -197,7 +274,25 @@ class Generation:
 
     def failures(self, now: float) -> int:
         """How many attempts came to nothing, in whatever way."""
-        return sum(each.ended is not None or (each.lost(now) and not self.let_go(each)) for each in self.attempts)
+        return sum(
+            (each.ended is not None and not each.postponed) or (each.lost(now) and not self.let_go(each))
+            for each in self.attempts
+        )
+
+    def rests(self, now: float) -> bool:
+        """Whether the last attempt failed so recently that another would likely meet the same trouble.
+
+        A repeated event does not ask for this: the platform paces its own retries.
+        """
+        last = self.attempts[-1] if self.attempts else None
+        if last is None or last.ended is None or last.postponed:
+            return False
+        return now < last.until + REST_SECONDS[min(self.failures(now), len(REST_SECONDS)) - 1]
+
+    @property
+    def waits_for(self) -> Postponed | None:
+        """What it waits for, or may begin after by now; None where an attempt came later."""
+        return self.postponed if self.attempts and self.attempts[-1].postponed else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +325,13 @@ class Begin:
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """Somebody is on it, until `until` at least."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """It is not its turn before `until`."""
 
     until: float
 
@@ -268,23 +370,48 @@ class Close:
     """All is done; what marks the job as open may still be there."""
 
 
-Step = Begin | Claimed | Ask | Await | Resubmit | Publish | Close
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Tell the webhook of a generation's outcome for the `n`-th time; past `MAX_NOTICES`, give up."""
+
+    generation: int
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Linger:
+    """All is done but telling, and the next try's time has not come."""
+
+
+Step = Begin | Claimed | Wait | Ask | Await | Resubmit | Publish | Tell | Linger | Close
 
 
 def decide(job: Job, now: float) -> Step:
     """What a delivery does next, at OSS's time `now`."""
     generation = job.latest
     if generation.terminal is not None:
-        return Close() if generation.published else Publish()
+        return _after_publishing(job, now) if generation.published else Publish()
     last = generation.attempts[-1] if generation.attempts else None
     if last is not None and last.ended is None and not last.lost(now) and not generation.let_go(last):
         return Claimed(last.until)
     n, pending = len(generation.attempts) + 1, generation.pending
     if pending is None:
+        if generation.waits_for is not None and now < generation.waits_for.until:
+            return Wait(generation.waits_for.until)
         return Begin(n, generation.crashes(now))
     if pending.task is not None:
         return Ask(pending, n, generation.crashes(now))
     return Await(pending) if now < pending.expected_by else Resubmit(pending, n)
+
+
+def _after_publishing(job: Job, now: float) -> Step:
+    """Tell of every generation, the oldest first; one whose try is not due keeps none of the others from its turn."""
+    untold = [each for each in job.generations if each.published and each.untold]
+    for generation in untold:
+        last = generation.notices[-1] if generation.notices else None
+        if last is None or last.until <= now:
+            return Tell(generation.number, len(generation.notices) + 1)
+    return Linger() if untold else Close()
 
 
 def uploaded_again(job: Job, uploaded_at: float | None, request_id: str) -> bool:
@@ -341,11 +468,15 @@ def _received(record: Mapping[str, Any]) -> Job:
 
 def _opened(record: Mapping[str, Any]) -> Generation:
     return Generation(
-        record["generation"], float(record["at"]), record.get("uploaded_at"), record.get("request_id", "")
+        record["generation"],
+        float(record["at"]),
+        record.get("uploaded_at"),
+        record.get("request_id", ""),
+        replayed=record.get("replay", False),
     )
 
 
-def _apply(job: Job, record: Mapping[str, Any]) -> Job:
+def _apply(job: Job, record: Mapping[str, Any]) -> Job:  # noqa: C901 - one case for each type of record
     found = next((each for each in job.generations if each.number == record.get("generation")), None)
     if found is None:
         following = record.get("type") == "generation" and record.get("generation") == job.latest.number + 1
@@ -360,6 +491,12 @@ def _apply(job: Job, record: Mapping[str, Any]) -> Job:
             changed = _amended(found, record["n"], until=float(record["until"]))
         case "ended":
             changed = _amended(found, record["n"], ended=record["reason"], crashed=record["crashed"])
+        case "admitted":
+            changed = replace(found, admitted=True)
+        case "postponed":
+            told = msgspec.convert(record, Postponed)
+            ended = _amended(found, record["n"], ended=told.reason, postponed=True)
+            changed = replace(ended, admitted=found.admitted or told.admitted, postponed=told)
         case "intent" if record["submission"] == len(found.submissions) + 1:
             changed = replace(found, submissions=(*found.submissions, _submission(record)))
         case "submitted":
@@ -370,7 +507,9 @@ def _apply(job: Job, record: Mapping[str, Any]) -> Job:
             terminal = Terminal(record["attempt"], msgspec.convert(record, Verdict), float(record["at"]))
             changed = replace(found, terminal=terminal)
         case "published":
-            changed = replace(found, published=True, placed=record["placed"])
+            changed = replace(found, published=True, placed=record["placed"], notify=record.get("notify", False))
+        case "notice" | "noticed":
+            changed = replace(found, notices=_noticed(found, record))
         case _:
             return job
     return replace(job, generations=tuple(changed if each is found else each for each in job.generations))
@@ -379,6 +518,15 @@ def _apply(job: Job, record: Mapping[str, Any]) -> Job:
 def _amended(generation: Generation, n: int, **changes: Any) -> Generation:
     attempts = tuple(replace(each, **changes) if each.n == n else each for each in generation.attempts)
     return replace(generation, attempts=attempts)
+
+
+def _noticed(generation: Generation, record: Mapping[str, Any]) -> tuple[Notice, ...]:
+    if record["type"] == "notice":
+        return (*generation.notices, Notice(record["n"], float(record["until"])))
+    return tuple(
+        replace(each, outcome=record["outcome"], reason=record["reason"]) if each.n == record["n"] else each
+        for each in generation.notices
+    )
 
 
 def _submission(record: Mapping[str, Any]) -> Submission:

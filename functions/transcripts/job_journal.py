@@ -2,6 +2,9 @@
 
 - `jobs/{id}.jsonl`: the journal itself;
 - `open/{shard}/{hour}-{id}`: from receipt to publication, so that what hangs can be found without reading history;
+  `.{until}.{priority}` (epoch seconds, 0 to 9) is added while it is not its turn, so that it need not be read either;
+- `at/...`: a mark for every recording `in/...` that has a job, with the same rest of the key, and holding the ETag: both
+  listings have the same order, so that a recording without a job is found by laying them side by side;
 - `index/key/{hash}/{id}` and `index/call/{hash}/{id}`: for look-ups by place and by call.
 
 All of it is written from the journal's own facts, so writing it again changes nothing.
@@ -11,12 +14,25 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from functions.transcripts.events import Created
-from functions.transcripts.job import POSSIBLE_DOUBLES, Cause, Job, Verdict, fold, terminal_record
+import msgspec
+
+from functions.transcripts.events import INPUT, Created
+from functions.transcripts.job import (
+    POSSIBLE_DOUBLES,
+    Cause,
+    Generation,
+    Job,
+    NoticeOutcome,
+    Postponed,
+    Verdict,
+    fold,
+    terminal_record,
+)
 from functions.transcripts.source import Source
 from isikit.claims import ClaimLost
 from isikit.errors import PositionConflict
@@ -24,6 +40,7 @@ from isikit.journal import Journal, Record, Snapshot
 from isikit.objects import ObjectStore
 
 MARK: Final = "application/octet-stream"
+KNOWN: Final = "at/"
 
 
 def journal_key(job: str) -> str:
@@ -31,10 +48,26 @@ def journal_key(job: str) -> str:
     return f"jobs/{job}.jsonl"
 
 
-def open_key(job: Job) -> str:
+def open_key(job: Job, generation: Generation | None = None) -> str:
     """The mark of an open job. The hour is when it was opened, so that the oldest job is the first of its shard."""
-    hour = datetime.fromtimestamp(job.latest.opened_at, UTC).strftime("%Y%m%dT%H")
+    hour = datetime.fromtimestamp((generation or job.latest).opened_at, UTC).strftime("%Y%m%dT%H")
     return f"open/{job.id[0]}/{hour}-{job.id}"
+
+
+def waiting_key(job: Job) -> str | None:
+    """The mark of an open job while it is not its turn; None where it never had to wait."""
+    postponed = job.latest.postponed
+    return None if postponed is None else f"{open_key(job)}.{math.ceil(postponed.until)}.{postponed.priority}"
+
+
+def known_key(key: str) -> str:
+    """The mark of a recording that has a job. As long as its key, which may be as long as a key can be."""
+    return KNOWN + key.removeprefix(INPUT)
+
+
+def known_as(etag: str) -> bytes:
+    """What that mark holds."""
+    return etag.encode()
 
 
 def index_of_key(bucket: str, key: str) -> str:
@@ -113,7 +146,7 @@ class JobJournal:
             }
         )
 
-    async def reopen(self, generation: int, created: Created) -> bool:
+    async def reopen(self, generation: int, created: Created, *, replay: bool = False) -> bool:
         """Open another generation; False where somebody wrote meanwhile."""
         return await self._append(
             {
@@ -122,19 +155,38 @@ class JobJournal:
                 "at": self._clock(),
                 "uploaded_at": created.uploaded_at,
                 "request_id": created.request_id,
+                "replay": replay,
             }
         )
 
     async def file(self, job: Job) -> None:
         """Mark the job as open and put it into the indices."""
         await self._state.put(open_key(job), b"", content_type=MARK)
+        if (waited := waiting_key(job)) is not None:
+            await self._state.delete(waited)
+            return  # the rest was done before it waited
         await self._state.put(index_of_key(job.bucket, job.key) + job.id, b"", content_type=MARK)
         if job.call_id is not None:
             await self._state.put(index_of_call(job.tenant, job.call_id) + job.id, b"", content_type=MARK)
 
+        await self.know(job)
+
+    async def know(self, job: Job) -> None:
+        """Mark the recording as one that has a job."""
+        await self._state.put(known_key(job.key), known_as(job.etag), content_type=MARK)
+
+    async def file_waiting(self, job: Job) -> None:
+        """Mark the job as one whose turn has not come."""
+        if (waiting := waiting_key(job)) is not None:
+            await self._state.put(waiting, b"", content_type=MARK)
+            await self._state.delete(open_key(job))
+
     async def close(self, job: Job) -> None:
-        """Take the mark of an open job away."""
-        await self._state.delete(open_key(job))
+        """Take the marks of an open job away: that of a generation may be left whose webhook was told later."""
+        for key in {open_key(job, each) for each in job.generations if each.notify or each is job.latest}:
+            await self._state.delete(key)
+        if (waited := waiting_key(job)) is not None:
+            await self._state.delete(waited)
 
     async def begin(self, generation: int, n: int, owner: str, seconds: float) -> bool:
         """Record attempt `n`, which claims the job for `seconds`; False where somebody wrote meanwhile."""
@@ -223,11 +275,50 @@ class JobJournal:
             await self.read()
             await self._append_holding({**record, "at": self._clock()}, n)
 
-    async def published(self, generation: int, *, placed: bool) -> bool:
-        """Record that nothing is left to be done; False where somebody wrote meanwhile."""
-        return await self._append(
-            {"type": "published", "generation": generation, "placed": placed, "at": self._clock()}
-        )
+    async def admit(self, generation: int, n: int) -> None:
+        """Record that the recording was counted against its tenant's quota and pace.
+
+        Raises
+        ------
+        ClaimLost
+            As `conclude`.
+        """
+        async with self._turn:
+            await self._append_holding({"type": "admitted", "generation": generation, "n": n, "at": self._clock()}, n)
+
+    async def postpone(self, generation: int, n: int, postponed: Postponed) -> None:
+        """End the attempt because it is not its turn.
+
+        Raises
+        ------
+        ClaimLost
+            As `conclude`.
+        """
+        record: Record = {"type": "postponed", "generation": generation, "n": n, "at": self._clock()}
+        async with self._turn:
+            await self._append_holding({**record, **msgspec.to_builtins(postponed)}, n)
+
+    async def published(self, generation: int, *, placed: bool, notify: bool = False) -> bool:
+        """Record that nothing is left to be done but telling; False where somebody wrote meanwhile."""
+        record: Record = {"type": "published", "generation": generation, "placed": placed, "at": self._clock()}
+        return await self._append({**record, "notify": True} if notify else record)
+
+    async def notice(self, generation: int, n: int, seconds: float) -> bool:
+        """Record that the webhook is about to be told for the `n`-th time, and by nobody else for so long.
+
+        Returns
+        -------
+        bool
+            False where somebody wrote meanwhile.
+        """
+        record: Record = {"type": "notice", "generation": generation, "n": n}
+        return await self._append({**record, "at": self.now, "until": self.now + seconds})
+
+    async def noticed(self, generation: int, n: int, outcome: NoticeOutcome, reason: str | None) -> None:
+        """Record what came of the `n`-th try, however often somebody else writes meanwhile."""
+        record: Record = {"type": "noticed", "generation": generation, "n": n, "outcome": outcome, "reason": reason}
+        while not await self._append({**record, "at": self._clock()}):
+            pass
 
     async def _append_holding(self, record: Record, n: int) -> None:
         """Append while attempt `n` has the job and no verdict stands, however often somebody else writes meanwhile."""

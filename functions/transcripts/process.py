@@ -17,6 +17,7 @@ from isikit.errors import ConfigError, FieldError
 from isikit.objects import ObjectStore
 
 if TYPE_CHECKING:
+    from functions.transcripts.notify import Webhooks
     from isikit.config import Settings
     from isikit.host.context import Deadline
     from isikit.identity import Doors
@@ -92,6 +93,8 @@ class Transcripts:
         Recognises a whole file at once; None where the region does not.
     realtime
         Recognises one side at the pace it was spoken; None where it is not set up.
+    webhooks
+        How tenants are told that a recording has its outcome; None where nobody is.
     region
         Decides what the service offers.
     spend
@@ -121,6 +124,7 @@ class Transcripts:
     queue: FileQueue | None = None
     flash: Flash | None = None
     realtime: Realtime | None = None
+    webhooks: Webhooks | None = None
     region: str = "cn-beijing"
     spend: Spend = _unlimited
     clock: Callable[[], float] = time.time
@@ -152,6 +156,7 @@ class Transcripts:
 @functools.cache
 def transcripts() -> Transcripts:
     """The process's own, made from the settings when first needed."""
+    from functions.transcripts.notify import Webhooks, poster
     from isikit import config, credentials, limits, objects
     from isikit import limits as tenant_limits
     from isikit.identity import Doors, KeySets
@@ -182,6 +187,7 @@ def transcripts() -> Transcripts:
         queue=_queue(settings, keys),
         realtime=realtime_patiently(listener.transcribe, tokens),
         flash=flash_patiently(FlashRecogniser(settings.nls_rest, FLASHES).recognise, tokens),
+        webhooks=Webhooks(poster(loopback=settings.jwks_loopback == "yes"), keys),
         region=settings.region,
         spend=lambda tenant, seconds: counted.spend(tenant, "recognition_seconds", seconds),
         speaking=asyncio.Semaphore(settings.nls_concurrency),

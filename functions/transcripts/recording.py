@@ -15,12 +15,12 @@ become of it and goes again: the service's callback, the timer that goes through
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from dataclasses import dataclass
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn, TypeVar
 
 from functions.transcripts import attempt as attempts
-from functions.transcripts import handover, publish, report, source
+from functions.transcripts import handover, notify, publish, report, source
 from functions.transcripts.events import Created
 from functions.transcripts.handover import LetGo
 from functions.transcripts.job import (
@@ -32,16 +32,21 @@ from functions.transcripts.job import (
     Claimed,
     Close,
     Job,
+    Linger,
+    Postponed,
     Publish,
     Resubmit,
     Step,
+    Tell,
     Terminal,
     Verdict,
+    Wait,
     decide,
     job_id,
     uploaded_again,
 )
 from functions.transcripts.job_journal import JobJournal
+from functions.transcripts.job_view import view
 from functions.transcripts.process import CLAIM_SECONDS, RENEW_SECONDS, WATCH_SECONDS, Transcripts
 from isikit import logs
 from isikit.claims import ClaimLost
@@ -53,15 +58,26 @@ from isikit.nls.filetrans import Unfinished
 
 T = TypeVar("T")
 
-Outcome = Literal["ended", "claimed", "submitted", "unknown"]
+Outcome = Literal["ended", "claimed", "submitted", "waiting", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What became of one delivery: the job ended, somebody else is on it, or the service has it."""
+    """What became of one delivery: the job ended, somebody else is on it, or the service has it.
+
+    Attributes
+    ----------
+    told
+        Of a job that ended: its latest generation as callers see it. Names and paths, no text.
+    """
 
     job_id: str
     outcome: Outcome
+    told: Mapping[str, Any] = field(default_factory=dict)
+
+    def answer(self) -> dict[str, Any]:
+        """What the function answers about it, and so what a destination of asynchronous calls gets."""
+        return {**self.told, "id": self.job_id, "outcome": self.outcome}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +136,58 @@ async def resume(identifier: str, process: Transcripts, deadline: Deadline, owne
     return await _walk(Delivery(None, journal, process, owner, deadline))
 
 
+async def announce(created: Created, process: Transcripts, owner: str, deadline: Deadline) -> bool:
+    """Open a job for a recording whose event may never have come, or another generation; work on it is left to others.
+
+    Returns
+    -------
+    bool
+        Whether there is something to do now that nobody knew of.
+    """
+    identifier = job_id(created.bucket, created.key, created.etag)
+    journal = JobJournal(process.state, identifier, process.clock, process.pause)
+    job = await journal.read()
+    opened = False
+    if job is None:
+        await _receive(created, journal, process)
+        opened = True
+    elif isinstance(decide(job, journal.now), Linger | Close):
+        opened = await _reopen(Delivery(created, journal, process, owner, deadline), job)
+    job = journal.job
+    if job is None:
+        raise JournalTorn("a journal that was written has no records")
+    await (journal.file(job) if opened else journal.know(job))
+    return opened
+
+
+async def replay(
+    identifier: str, generation: int, process: Transcripts, deadline: Deadline, owner: str = "replay"
+) -> Delivered:
+    """Do a job anew if `generation` is still its latest; in any case bring it to its end. The old one is kept.
+
+    The same call again changes nothing more: by then its latest generation is another.
+
+    Raises
+    ------
+    IsiError
+        As `deliver`.
+    """
+    journal = JobJournal(process.state, identifier, process.clock, process.pause)
+    job = await journal.read()
+    if job is None:
+        return Delivered(identifier, "unknown")
+    delivery = Delivery(None, journal, process, owner, deadline)
+    if job.latest.number == generation and isinstance(decide(job, journal.now), Linger | Close):
+        current = await process.recordings.head(job.key)
+        if current is None or current.etag != job.etag:
+            logs.event("job.replay_refused", level="warning", job_id=job.id, reason=attempts.REPLACED)
+            return Delivered(identifier, "ended", view(job, job.latest))
+        again = Created(job.bucket, job.key, job.etag, uploaded_at=job.latest.uploaded_at)
+        if await journal.reopen(generation + 1, again, replay=True):
+            logs.event("job.replayed", job_id=job.id, generation=generation + 1)
+    return await _walk(delivery)
+
+
 async def _walk(delivery: Delivery) -> Delivered:
     """Do what the journal says is missing, step by step."""
     journal = delivery.journal
@@ -129,7 +197,8 @@ async def _walk(delivery: Delivery) -> Delivered:
         if outcome is not None:
             if outcome != "ended":
                 logs.event("job.claimed" if outcome == "claimed" else "job.awaited", job_id=journal.id)
-            return Delivered(journal.id, outcome)
+                return Delivered(journal.id, outcome)
+            return Delivered(journal.id, outcome, view(job, job.latest))
     raise JournalTorn("a journal that was read has no records any more")
 
 
@@ -139,6 +208,11 @@ async def _step(delivery: Delivery, job: Job, step: Step) -> Outcome | None:
     match step:
         case Claimed() as claimed:
             return "claimed" if delivery.created is None or await _somebody_works(delivery, claimed) else None
+        case Wait():
+            await journal.file_waiting(job)
+            return "waiting"
+        case Begin() if delivery.created is None and job.latest.rests(journal.now):
+            return "waiting"
         case Begin() as begin:
             return await _attempt(delivery, job, begin)
         case Ask() as ask:
@@ -151,6 +225,11 @@ async def _step(delivery: Delivery, job: Job, step: Step) -> Outcome | None:
         case Publish():
             await _publish(delivery, job)
             return None
+        case Tell() as tell:
+            await notify.tell(job, tell, journal, process, delivery.deadline)
+            return None
+        case Linger():
+            return None if await _reopen(delivery, job) else "ended"
         case Close():
             await journal.close(job)
             return None if await _reopen(delivery, job) else "ended"
@@ -228,7 +307,7 @@ async def _said(verdict: Verdict) -> Verdict:
     return verdict
 
 
-async def _work(delivery: Delivery, job: Job, n: int, work: Coroutine[Any, Any, Verdict | LetGo]) -> Outcome | None:
+async def _work(delivery: Delivery, job: Job, n: int, work: Coroutine[Any, Any, Verdict | LetGo | Postponed]) -> Outcome | None:
     """Do attempt `n`'s work under its claim, and write the verdict it comes to."""
     journal, generation = delivery.journal, job.latest.number
     try:
@@ -247,6 +326,9 @@ async def _begun(
         result = await _claimed(work, _renewals(delivery, generation, n), delivery.deadline)
         if isinstance(result, LetGo):
             return "submitted"
+        if isinstance(result, Postponed):
+            await journal.postpone(generation, n, result)
+            return None  # the next step waits
         await journal.conclude(generation, n, result)
     except ClaimLost:
         await journal.read()
@@ -280,7 +362,11 @@ async def _publish(delivery: Delivery, job: Job) -> None:
     process, generation = delivery.process, job.latest
     placed = await publish.publish(process.recordings, process.state_bucket, job, generation)
     await handover.swept(job, process)
-    if await delivery.journal.published(generation.number, placed=placed) and generation.terminal is not None:
+    told = await notify.wanted(job, process)
+    if (
+        await delivery.journal.published(generation.number, placed=placed, notify=told)
+        and generation.terminal is not None
+    ):
         _log_finished(job, generation.terminal, process.clock() - generation.opened_at)
 
 

@@ -219,7 +219,8 @@ class Settings:
     rate_recognitions: str = _setting(_rate, "Recognitions of a tenant that names no rate.", default="10/second")
     jwks_loopback: str = _setting(
         _one_of("no", "yes"),
-        "Whether key sets of token issuers may come from this machine, by http too; for a local cloud only.",
+        "Whether key sets of token issuers may come from this machine, and webhooks go to it, by http too; for a local "
+        "cloud only.",
         default="no",
     )
     listen_host: str = _setting(

@@ -92,6 +92,17 @@ class KeyRing:
         await self.current()
         return check(await self._not_older(FRESH_SECONDS)) or check(await self._not_older(REREAD_SECONDS))
 
+    async def webhook_secret(self, secret_id: str) -> bytes | None:
+        """What calls of a webhook are signed with, by keys as fresh as those of `proves`; None for an unknown id.
+
+        Raises
+        ------
+        KeysUnavailable
+            There have been no good keys yet.
+        """
+        secret = (await self._not_older(FRESH_SECONDS)).webhook_secret(secret_id)
+        return secret if secret is not None else (await self._not_older(REREAD_SECONDS)).webhook_secret(secret_id)
+
     async def _not_older(self, seconds: float) -> Keys:
         """Keys that were asked for within that time; the old ones where asking does not help."""
         async with self._lock:

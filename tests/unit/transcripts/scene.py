@@ -19,6 +19,7 @@ import httpx2
 
 from functions.transcripts.app import application, take
 from functions.transcripts.job import Job, fold, job_id
+from functions.transcripts.notify import Webhooks
 from functions.transcripts.process import RENEW_SECONDS, FileQueue, Flash, Realtime, Spend, Transcripts
 from isikit.audio import wav
 from isikit.audio.probe import Decoded, Limits, Measured
@@ -190,6 +191,7 @@ class Scene:
         self.service_of: Callable[[Service], Any] = lambda service: service
         self.flash: Flash | None = None
         self.realtime: Realtime | None = None
+        self.webhooks: Webhooks | None = None
         self.spend: Spend = unlimited
         self.region = "cn-beijing"
         self.decode: Callable[[bytes, int | None, Limits], Awaitable[Decoded]] = decode_wav
@@ -277,6 +279,7 @@ class Scene:
             queue=self._queue(state),
             flash=self.flash,
             realtime=self.realtime,
+            webhooks=self.webhooks,
             spend=self.spend,
             region=self.region,
             speaking=asyncio.Semaphore(self.places),

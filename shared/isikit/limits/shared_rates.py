@@ -11,11 +11,11 @@ from isikit import logs
 from isikit.errors.tree import Allowance
 from isikit.limits.quotas import WhenDown
 from isikit.limits.rate import Rate
-from isikit.limits.rates import MemoryRates, hit, limiter
+from isikit.limits.rates import MemoryRates
 from isikit.limits.refusal import LimitsUnavailable
 
 if TYPE_CHECKING:
-    from limits.aio.strategies import SlidingWindowCounterRateLimiter
+    from isikit.limits.windows import Counter
 
 ATTEMPT_SECONDS: Final = 0.04
 """For one look at Redis. In one network it takes less than 1 ms; a new connection with TLS some more."""
@@ -47,7 +47,7 @@ class SharedRates:
         self._clock = clock
         self._alone = MemoryRates()
         self._down_until = 0.0
-        self._limiter: SlidingWindowCounterRateLimiter | None = None
+        self._counter: Counter | None = None
         self._pool: Any = None
         self._turns = asyncio.Semaphore(CONNECTIONS)  # so that the time runs only for who has a connection
         self._failures: tuple[type[BaseException], ...] = (OSError, TimeoutError)
@@ -82,11 +82,11 @@ class SharedRates:
 
     async def _with(self, tenant_id: str, name: str, rate: Rate) -> tuple[bool, Allowance] | None:
         """Redis's answer, or None where there was none; the break has begun then."""
-        strategy = self._limiter or self._connect()
+        counter = self._counter or self._connect()
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 async with asyncio.timeout(ATTEMPT_SECONDS):
-                    return await hit(strategy, tenant_id, name, rate)
+                    return await counter.hit(tenant_id, name, rate)
             except self._failures as error:
                 await self._pool.disconnect(inuse_connections=False)
                 if attempt == ATTEMPTS:
@@ -100,11 +100,13 @@ class SharedRates:
             raise LimitsUnavailable
         return await self._alone.hit(tenant_id, name, rate)
 
-    def _connect(self) -> SlidingWindowCounterRateLimiter:
+    def _connect(self) -> Counter:
         import redis.asyncio
         from limits.aio.storage import RedisStorage
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
+
+        from isikit.limits.windows import Counter
 
         self._failures = (redis.RedisError, OSError, TimeoutError)
         self._pool = redis.asyncio.ConnectionPool.from_url(
@@ -117,5 +119,5 @@ class SharedRates:
         storage = RedisStorage(
             f"async+{self._url}", implementation="redispy", key_prefix="isi-rates", connection_pool=self._pool
         )
-        self._limiter = limiter(storage)
-        return self._limiter
+        self._counter = Counter(storage)
+        return self._counter

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -11,21 +10,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from functions.prompts import kept, saying, voices
-from functions.prompts.asking import ask
 from functions.prompts.later import Event
 from functions.prompts.openapi import DOCUMENT
 from functions.prompts.playing import Audio, play
+from functions.prompts.posting import NOT_STORED, post, url_or_json
 from functions.prompts.purging import purge
 from functions.prompts.remaking import carry_out
-from functions.prompts.request import parse, parse_purge, parse_say
+from functions.prompts.request import parse_purge, parse_say
 from functions.prompts.service import Prompts, instance
 from isikit import limits
 from isikit.errors import RequestError
 from isikit.host import EventContext, json_response, make_app, read_json
 from isikit.host import context as request_context
 from isikit.tenants import Tenant
-
-_NOT_STORED = {"Cache-Control": "no-store"}
 
 
 def routes(prompts: Callable[[], Prompts]) -> list[Route]:
@@ -43,41 +40,36 @@ def routes(prompts: Callable[[], Prompts]) -> list[Route]:
         return tenant
 
     async def post_prompt(request: Request) -> Response:
-        tenant = await caller(request)
-        wish = parse(await read_json(request), tenant)
-        request_context.update(call_id=wish.call_id)
-        answer = await ask(prompts(), tenant, wish)
-        status = 202 if answer.status == "pending" else 200
-        return _url_or_json(request, answer.as_dict(), status)
+        return await post(prompts(), await caller(request), request)
 
     async def get_prompt(request: Request) -> Response:
         tenant = await caller(request)
         shown = await kept.show(prompts(), tenant.id, request.path_params["prompt_id"])
-        return json_response(shown, headers=_NOT_STORED)
+        return json_response(shown, headers=NOT_STORED)
 
     async def delete_prompt(request: Request) -> Response:
         tenant = await caller(request)
         await kept.delete(prompts(), tenant.id, request.path_params["prompt_id"])
-        return Response(status_code=204, headers=_NOT_STORED)
+        return Response(status_code=204, headers=NOT_STORED)
 
     async def retire_prompt(request: Request) -> Response:
         tenant = await caller(request)
         retired = await kept.retire(prompts(), tenant.id, request.path_params["prompt_id"])
-        return json_response(retired, headers=_NOT_STORED)
+        return json_response(retired, headers=NOT_STORED)
 
     async def post_purge(request: Request) -> Response:
         tenant = await caller(request)
         page = await purge(prompts(), tenant.id, parse_purge(await read_json(request)))
-        return json_response(page, headers=_NOT_STORED)
+        return json_response(page, headers=NOT_STORED)
 
     async def post_say(request: Request) -> Response:
         tenant = await caller(request)
         wish, life_seconds = parse_say(await read_json(request), tenant)
         request_context.update(call_id=wish.call_id)
-        return _url_or_json(request, await saying.seal(prompts(), tenant, wish, life_seconds), 200)
+        return url_or_json(request, await saying.seal(prompts(), tenant, wish, life_seconds), 200)
 
     async def get_voices(request: Request) -> Response:
-        return json_response(voices.listing(await caller(request)), headers=_NOT_STORED)
+        return json_response(voices.listing(await caller(request)), headers=NOT_STORED)
 
     async def get_openapi(_: Request) -> Response:
         return json_response(DOCUMENT)
@@ -96,23 +88,6 @@ def routes(prompts: Callable[[], Prompts]) -> list[Route]:
         Route("/e/{path:path}", audio),
         Route("/openapi.json", get_openapi, methods=["GET"]),
     ]
-
-
-def _url_or_json(request: Request, answer: dict[str, Any], status: int) -> Response:
-    if _wants_text(request.headers.get("accept", "")):
-        return Response(answer["url"], status, _NOT_STORED, "text/plain")
-    return json_response(answer, status, _NOT_STORED)
-
-
-def _wants_text(accept: str) -> bool:
-    """Whether the caller prefers text/plain to JSON: a dialplan that cannot read JSON asks for the URL alone."""
-    weights = {"text/plain": 0.0, "application/json": 0.0}
-    for part in accept.lower().split(","):
-        kind, *parameters = (piece.strip() for piece in part.split(";"))
-        weight = next((value[2:] for value in parameters if value.startswith("q=")), "1")
-        if kind in weights:
-            weights[kind] = float(weight) if weight.replace(".", "", 1).isdecimal() else 0.0
-    return weights["text/plain"] > weights["application/json"]
 
 
 async def handler(event: bytes, context: EventContext) -> dict[str, bool]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any, Final, Literal, TypeVar
 
 from functions.prompts import fallbacks, ids
 from functions.prompts.consumers import Consumer
+from functions.prompts.hot import LEAST_LIFE_SECONDS
 from functions.prompts.kept import audio
 from functions.prompts.maker import Job, Made
 from functions.prompts.prompt import FREE, Cost, Place, Prompt
@@ -30,8 +30,6 @@ T = TypeVar("T")
 Status = Literal["ready", "degraded", "pending"]
 How = Literal["hit", "miss", "coalesced", "bypass"]
 
-LEAST_LIFE_SECONDS: Final = 60.0
-"""Of a prompt of a day that is given out again: a URL that dies on its way to the player is of no use."""
 MAX_BYTES: Final = 30 * 1024 * 1024
 """Of any audio: Function Compute's answers end at 32 MB."""
 
@@ -62,6 +60,26 @@ class Answer:
             "expires_at": None if self.expires_at is None else rfc3339(self.expires_at),
         }
 
+    def line(self) -> dict[str, Any]:
+        """The fields of its log line, but for the time it took."""
+        prompt, stored, whole = self.wish.prompt, self.stored, self.wish.prompt.cost()
+        saved = self.status == "ready" and self.how in ("hit", "coalesced")
+        return {
+            "prompt_id": self.id,
+            "rendition": self.wish.rendition.name,
+            "retention": self.wish.retention,
+            "consumer": self.wish.consumer.name if self.wish.consumer else None,
+            "voice": prompt.voice,
+            "cache": self.how,
+            "state": self.status,
+            "bytes": stored.size if stored else None,
+            "audio_ms": stored.duration_ms if stored else None,
+            "characters_billed": self.cost.characters,
+            "calls_billed": self.cost.calls,
+            "characters_saved": whole.characters if saved else 0,
+            "calls_saved": whole.calls if saved else 0,
+        }
+
 
 async def ask(prompts: Prompts, tenant: Tenant, wish: Wish) -> Answer:
     """Find the audio, or have it made within `wait_ms`; or else find what may be played instead.
@@ -73,16 +91,13 @@ async def ask(prompts: Prompts, tenant: Tenant, wish: Wish) -> Answer:
     IsiError
         Whatever making it came to.
     """
-    begun_at = monotonic()
     try:
-        answer = await answered(prompts, tenant, wish)
+        return await answered(prompts, tenant, wish)
     except IsiError as error:
         degraded = await _degraded(prompts, tenant, wish) if fallbacks.is_of_service(error) else None
         if degraded is None:
             raise
-        answer = degraded
-    _log(answer, (monotonic() - begun_at) * 1000)
-    return answer
+        return degraded
 
 
 async def answered(prompts: Prompts, tenant: Tenant, wish: Wish, *, is_claimed: bool = False) -> Answer:
@@ -263,25 +278,3 @@ def _check_limits(consumer: Consumer | None, size: int, duration_ms: int) -> Non
         raise RequestError(errors=[FieldError("consumer", "too_long", {"max_bytes": consumer.max_bytes})])
     if consumer.max_duration_ms is not None and duration_ms > consumer.max_duration_ms:
         raise RequestError(errors=[FieldError("consumer", "too_long", {"max_duration_ms": consumer.max_duration_ms})])
-
-
-def _log(answer: Answer, duration_ms: float) -> None:
-    whole = answer.wish.prompt.cost()
-    saved = answer.status == "ready" and answer.how in ("hit", "coalesced")
-    logs.event(
-        "prompt.served",
-        prompt_id=answer.id,
-        rendition=answer.wish.rendition.name,
-        retention=answer.wish.retention,
-        consumer=answer.wish.consumer.name if answer.wish.consumer else None,
-        voice=answer.wish.prompt.voice,
-        cache=answer.how,
-        state=answer.status,
-        bytes=answer.stored.size if answer.stored else None,
-        audio_ms=answer.stored.duration_ms if answer.stored else None,
-        characters_billed=answer.cost.characters,
-        calls_billed=answer.cost.calls,
-        characters_saved=whole.characters if saved else 0,
-        calls_saved=whole.calls if saved else 0,
-        duration_ms=round(duration_ms, 2),
-    )

@@ -73,6 +73,10 @@ class Cache:
         self._budget = RetryBudget()
         self._looks: SingleFlight[Look] = SingleFlight()
 
+    def lately(self, key: str) -> tuple[Stored, float] | None:
+        """What this instance made sure of within the last minute, and how many seconds ago."""
+        return self._warm.lately(key, self._clock())
+
     async def find(self, key: str) -> Look:
         """What there is, by memory or one HEAD. The bytes are not proved.
 

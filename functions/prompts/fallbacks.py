@@ -44,16 +44,17 @@ class Voices:
         Where all were, its own voice is tried.
         """
         every = [prompt, *_in_other_voices(tenant, prompt)]
-        fresh = [one for one in every if not self._was_refused(tenant, one)]
+        fresh = [one for one in every if not self.was_refused(tenant, one.voice)]
         yield from fresh or every[:1]
 
-    def _was_refused(self, tenant: Tenant, prompt: Prompt) -> bool:
+    def was_refused(self, tenant: Tenant, voice: str) -> bool:
+        """Whether a voice was refused lately."""
         if not self._refused_at:
             return False
-        at = self._refused_at.get((tenant.id, prompt.voice))
+        at = self._refused_at.get((tenant.id, voice))
         if at is None or 0 <= self._clock() - at < REFUSED_SECONDS:
             return at is not None
-        del self._refused_at[tenant.id, prompt.voice]
+        del self._refused_at[tenant.id, voice]
         return False
 
 

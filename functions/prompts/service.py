@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from functions.prompts.cache import Cache
 from functions.prompts.fallbacks import Voices
+from functions.prompts.hot import Hot
 from functions.prompts.later import Later
 from functions.prompts.maker import Maker
 from functions.prompts.prompt import Place
@@ -50,6 +51,7 @@ class Prompts:
     maker: Maker
     later: Later
     voices: Voices
+    hot: Hot
     clock: Callable[[], float]
     limits: Limits
 
@@ -81,7 +83,7 @@ def assemble(
     shortest, longest = (len(base_url) + length for length in _PATH_LENGTHS)
     if shortest < URL_LENGTHS[0] or longest > URL_LENGTHS[1]:
         raise ConfigError(errors=[FieldError("ISI_PUBLIC_BASE_URL", "length", {"max": 255 - _PATH_LENGTHS[1]})])
-    cache = Cache(stores.prompts, Warm(), clock)
+    cache, voices = Cache(stores.prompts, Warm(), clock), Voices(clock)
     recipes, revisions = Recipes(stores.state, keys), Revisions(stores.state)
     threads = BoundedThreads("derive", DERIVING_THREADS)
     maker = Maker(cache, stores.state, recipes, revisions, synthesis, owner=owner, threads=threads)
@@ -95,7 +97,8 @@ def assemble(
         revisions=revisions,
         maker=maker,
         later=later,
-        voices=Voices(clock),
+        voices=voices,
+        hot=Hot(keys, cache, voices),
         clock=clock,
         limits=limits,
     )

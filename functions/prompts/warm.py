@@ -35,11 +35,16 @@ class Warm:
 
     def fresh(self, key: str, now: float) -> Stored | None:
         """What is known of `key`, if that was made sure of within the last minute."""
+        found = self.lately(key, now)
+        return None if found is None else found[0].aged(found[1])
+
+    def lately(self, key: str, now: float) -> tuple[Stored, float] | None:
+        """As `fresh`, but as it was made sure of, and how many seconds ago."""
         entry = self._entries.get(key)
         if entry is None or not 0 <= now - entry.verified_at < FRESH_SECONDS:
             return None
         self._entries.move_to_end(key)
-        return entry.stored.aged(now - entry.verified_at)
+        return entry.stored, now - entry.verified_at
 
     def stale(self, key: str, now: float) -> Stored | None:
         """What was known of `key`, however long ago."""

@@ -17,6 +17,9 @@ from urllib.parse import SplitResult, urlsplit
 T = TypeVar("T")
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+"""All that is given out of IPv6 (IANA, "Internet Protocol Version 6 Address Space"). The rest is not all private by
+`ipaddress`: site-local fec0::/10, a network's own NAT64 64:ff9b:1::/48, IPv4 addresses behind zeroes or `::ffff:0:`."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -80,6 +83,8 @@ def is_allowed(address: Address, *, loopback: bool) -> bool:
             wrapped = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if wrapped is not None:
             return is_allowed(wrapped, loopback=loopback)
+        if address not in _GLOBAL_UNICAST and not address.is_loopback:
+            return False
     if address.is_loopback:
         return loopback
     return address.is_global and not address.is_multicast

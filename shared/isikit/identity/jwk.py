@@ -38,7 +38,7 @@ def read(document: bytes) -> tuple[VerifyKey, ...]:
     """
     try:
         entries = msgspec.json.decode(document)["keys"]
-    except (msgspec.DecodeError, UnicodeDecodeError, TypeError, KeyError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError, KeyError):
         raise ValueError("not a JSON Web Key Set") from None
     if not isinstance(entries, list):
         raise ValueError("not a JSON Web Key Set")

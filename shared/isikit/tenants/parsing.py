@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import types
 from collections.abc import Iterator
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -27,16 +28,32 @@ def parse(data: bytes) -> TenantsFile:
     """
     try:
         content = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        repeated = _said_twice(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         mistakes = [FieldError(_FILE, "json")]
     else:
-        mistakes = _mistakes(content, TenantsFile, "")
+        mistakes = [*repeated, *_mistakes(content, TenantsFile, "")]
         if not mistakes:
             file = msgspec.convert(content, TenantsFile)
             mistakes = [*_repeated(file), *_ports(file)]
             if not mistakes:
                 return file
     raise TenantsUnavailable("The list of tenants cannot be read.", errors=mistakes)
+
+
+def _said_twice(data: bytes) -> list[FieldError]:
+    """Names that stand twice in one object. Every reader would take one of the values, not all the same one."""
+    found: list[FieldError] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                found.append(FieldError(name, "repeated"))
+            seen.add(name)
+
+    json.loads(data, object_pairs_hook=look)
+    return found
 
 
 def _mistakes(value: Any, kind: Any, path: str) -> list[FieldError]:

@@ -112,6 +112,11 @@ async def test_with_the_exception_http_is_for_this_machine_alone() -> None:
         "2002:7f00:1::",
         "2002:a9fe:a9fe::",
         "2001:db8::1",
+        "::169.254.169.254",
+        "::ffff:0:7f00:1",
+        "64:ff9b:1::7f00:1",
+        "fec0::1",
+        "5f00::1",
     ],
 )
 def test_no_private_metadata_or_wrapped_address_is_allowed(address: str) -> None:

@@ -111,7 +111,7 @@ async def test_while_the_issuer_is_away_its_keys_serve_for_an_hour(
 
 
 @pytest.mark.parametrize(
-    "document", [b"", b"[]", b"{}", b'{"keys": {}}', b'{"keys": []}', b'{"keys": [1, null, {}]}', b"\xff"]
+    "document", [b"", b"[]", b"{}", b'{"keys": {}}', b'{"keys": []}', b'{"keys": [1, null, {}]}', b"\xff", b"[" * 9999]
 )
 async def test_what_is_no_key_set_does_not_replace_one(
     sets: KeySets, web: Web, clock: MovableClock, document: bytes

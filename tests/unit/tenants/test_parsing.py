@@ -106,7 +106,7 @@ def test_ids_are_unique_over_all_tenants() -> None:
     }
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[]", b'{"version": 1, "tenants": {}}', b"null"])
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[]", b'{"version": 1, "tenants": {}}', b"null", b"[" * 9999])
 def test_what_is_no_file_of_tenants_is_refused(data: bytes) -> None:
     with pytest.raises(TenantsUnavailable) as raised:
         parse(data)
@@ -129,3 +129,13 @@ def test_a_mistake_says_what_would_be_allowed_and_not_what_was_there() -> None:
         "tenants[0].default_voice": "dict",
     }
     assert "Geheim" not in str(shown)
+
+
+def test_a_name_that_stands_twice_in_one_object_is_refused_with_all_other_mistakes() -> None:
+    twice = b'{"version": 1, "tenants": [{"id": "acme", "lease": false, "lease": true, "colour": 1}]}'
+    with pytest.raises(TenantsUnavailable) as raised:
+        parse(twice)
+    assert {(one.name, one.code) for one in raised.value.errors} == {
+        ("lease", "repeated"),
+        ("tenants[0].colour", "unknown"),
+    }

@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build"
 EPOCH = (2020, 1, 1, 0, 0, 0)  # every entry's time; zip cannot say less than 1980
-SIZE_BUDGETS_MB = {"base": 70, "audio": 130, "code": 1}  # unpacked, .pyc included
+SIZE_BUDGETS_MB = {"base": 70, "audio": 130, "code": 2}  # unpacked, .pyc included
 NEVER_IMPORTED = ("tests", "SelfTest", "*.pyi", "*.pyx", "*.pxd", "*.pxi", "*.c", "*.h", "RECORD", "bin")
 
 

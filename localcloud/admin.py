@@ -1,4 +1,4 @@
-"""The operator's door of localcloud: counters, faults, the clock, instances, timers. On loopback, without keys."""
+"""The operator's door of localcloud: counters, faults, the clock, quotas, instances, timers. On loopback, without keys."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ from localcloud.clock import Clock
 from localcloud.faults import SERVICES, Faults
 from localcloud.fc import FunctionCompute
 from localcloud.fc.errors import FcError
+from localcloud.nls import Limits
 
 _FAULT_DEFAULTS = (("operation", ""), ("action", "error"), ("when", "before"))
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def make_app(faults: Faults, clock: Clock, fc: FunctionCompute) -> web.Application:
+def make_app(faults: Faults, clock: Clock, fc: FunctionCompute, speech: Limits) -> web.Application:
     """The door's application.
 
-    `GET /counters`, `POST|DELETE /faults`, `POST /clock`, `GET /instances`, `GET /async`, `POST /timers`,
-    `POST /migrated`. Errors are `{"error": text}` with 400 for a wrong request and 404 for what is not there.
+    `GET /counters`, `POST|DELETE /faults`, `POST /clock`, `POST /quotas` (the speech service's tasks at once),
+    `GET /instances`, `GET /async`, `POST /timers`, `POST /migrated`. Errors are `{"error": text}` with 400 for a wrong request and 404 for what is not there.
     """
-    door = _Door(faults, clock, fc)
+    door = _Door(faults, clock, fc, speech)
     app = web.Application(middlewares=[_errors])
     app.router.add_get("/counters", door.counters)
     app.router.add_post("/faults", door.arm)
     app.router.add_delete("/faults", door.disarm)
     app.router.add_post("/clock", door.move_clock)
+    app.router.add_post("/quotas", door.set_quotas)
     app.router.add_get("/instances", door.instances)
     app.router.add_post("/timers", door.fire_timer)
     app.router.add_post("/migrated", door.migrate)
@@ -41,6 +43,7 @@ class _Door:
     _faults: Faults
     _clock: Clock
     _fc: FunctionCompute
+    _speech: Limits
 
     async def counters(self, _: web.Request) -> web.Response:
         return web.json_response(dict(sorted(self._faults.counters().items())))
@@ -71,6 +74,13 @@ class _Door:
         except ValueError as error:
             raise _wrong(str(error)) from error
         return web.json_response({"now": self._clock.now()})
+
+    async def set_quotas(self, request: web.Request) -> web.Response:
+        try:
+            self._speech.set_concurrency(await _object(request))
+        except ValueError as error:
+            raise _wrong(str(error)) from error
+        return web.json_response(self._speech.concurrency)
 
     async def instances(self, _: web.Request) -> web.Response:
         return web.json_response(

@@ -81,6 +81,7 @@ class Cloud:
         self.clock = Clock()
         self.account = Account(self.clock)
         self.faults = Faults()
+        self.speech_limits = nls.Limits()
         self.guardian = Guardian()
         self.fc: FunctionCompute | None = None
         self._engine_name = engine
@@ -143,7 +144,7 @@ class Cloud:
         # Stopped in the reverse order: first the doors, then the functions, then what functions call while they stop.
         await self._serve(
             oss=oss.make_app(store, self.account, self.faults, self.clock, fc.object_created),
-            nls=nls.make_app(self.account, engine, self.faults, self.clock),
+            nls=nls.make_app(self.account, engine, self.faults, self.clock, limits=self.speech_limits),
             pop=pop.make_app(self.account, self.faults, self.clock, engine),
             sls=sls.make_app(self.faults),
         )
@@ -151,7 +152,7 @@ class Cloud:
         desk = gateway.Desk(self.clock, fc)
         await self._serve(
             fc=fc.control_app(),
-            admin=desk.at(admin.make_app(self.faults, self.clock, fc)),
+            admin=desk.at(admin.make_app(self.faults, self.clock, fc, self.speech_limits)),
             gateway=gateway.make_app(routes, desk.policies),
         )
         write_whole(self.workspace.endpoints, asdict(endpoints))

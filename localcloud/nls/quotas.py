@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from localcloud.faults import Faults
 from localcloud.nls.status import TOO_MANY_REQUESTS, Refusal
@@ -41,6 +42,21 @@ class Limits:
     flash_bytes: int = 100 * 1024 * 1024
     flash_audio_ms: int = 2 * 3600 * 1000
     flash_seconds: float = 50.0
+
+    def set_concurrency(self, wanted: Mapping[str, Any]) -> None:
+        """Set the tasks at once of some services; those who are at work go on.
+
+        Raises
+        ------
+        ValueError
+            An unknown service, or no whole number from 0 on. Nothing is changed then.
+        """
+        for service, count in wanted.items():
+            if service not in self.concurrency:
+                raise ValueError(f"{service} is none of {', '.join(self.concurrency)}")
+            if type(count) is not int or count < 0:
+                raise ValueError(f"{service} is a whole number from 0 on")
+        self.concurrency.update(wanted)
 
 
 class Quotas:

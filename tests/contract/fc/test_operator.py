@@ -11,11 +11,12 @@ import pytest
 from aiohttp import web
 
 from localcloud import admin
+from localcloud.nls import Limits
 
 
 @pytest.fixture
 async def door(lab: Any) -> AsyncIterator[aiohttp.ClientSession]:
-    runner = web.AppRunner(admin.make_app(lab.faults, lab.clock, lab.fc), access_log=None)
+    runner = web.AppRunner(admin.make_app(lab.faults, lab.clock, lab.fc, Limits()), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with aiohttp.ClientSession(f"http://127.0.0.1:{runner.addresses[0][1]}") as http:

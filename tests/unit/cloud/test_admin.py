@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,9 @@ async def test_faults_are_armed_and_disarmed(admin: Any) -> None:
         ("/clock", b'{"advance_seconds": "1"}'),
         ("/clock", b'{"advance_seconds": -1}'),
         ("/clock", b"{}"),
+        ("/quotas", b'{"tts": -1}'),
+        ("/quotas", b'{"tts": 1.5}'),
+        ("/quotas", b'{"speech": 20}'),
     ],
 )
 async def test_a_wrong_request_is_400_in_json(admin: Any, path: str, body: bytes) -> None:
@@ -68,6 +72,22 @@ async def test_the_clock_moves_for_all_services(admin: Any) -> None:
     async with http.post("/clock", json={"advance_seconds": 25 * 3600}) as answer:
         assert (await answer.json())["now"] == pytest.approx(cloud.clock.now(), abs=5)
     assert cloud.account.speech_token_state(token) == "expired"
+
+
+async def test_the_speech_services_quotas_are_the_accounts_and_hold_from_now_on(admin: Any) -> None:
+    cloud, http = admin
+    async with http.post("/quotas", json={"tts": 20}) as answer:
+        assert (await answer.json())["tts"] == 20
+    async with http.post("/quotas", json={"flash": 1, "tts": "20"}) as answer:
+        assert answer.status == 400
+    assert (cloud.speech_limits.concurrency["tts"], cloud.speech_limits.concurrency["flash"]) == (20, 10)
+    endpoints = json.loads(cloud.workspace.endpoints.read_text())
+    asked = {"text": "Hello.", "appkey": cloud.account.add_project().appkey}
+    async with http.post("/quotas", json={"tts": 0}):
+        pass
+    headers = {"X-NLS-Token": cloud.account.new_speech_token()[0]}
+    async with http.post(f"{endpoints['nls_rest']}/stream/v1/tts", json=asked, headers=headers) as refused:
+        assert (await refused.json())["status"] == 40000005
 
 
 async def test_there_are_no_instances_before_a_request(admin: Any) -> None:
@@ -104,7 +124,7 @@ async def test_a_clock_that_would_stop_everything_is_not_set(admin: Any, body: s
     assert cloud.clock.now() - before < 60
 
 
-@pytest.mark.parametrize("path", ["/faults", "/clock", "/timers", "/migrated"])
+@pytest.mark.parametrize("path", ["/faults", "/clock", "/quotas", "/timers", "/migrated"])
 async def test_a_body_nested_beyond_reason_is_a_clear_400(admin: Any, path: str) -> None:
     _, http = admin
     async with http.post(path, data="[" * 100_000) as answer:

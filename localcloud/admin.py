@@ -1,4 +1,4 @@
-"""The operator's door of localcloud: counters, faults, the clock, quotas, instances, timers. On loopback, without keys."""
+"""The operator's door of localcloud: counters, faults, clock, quotas, instances, timers. On loopback, without keys."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def make_app(faults: Faults, clock: Clock, fc: FunctionCompute, speech: Limits) 
     """The door's application.
 
     `GET /counters`, `POST|DELETE /faults`, `POST /clock`, `POST /quotas` (the speech service's tasks at once),
-    `GET /instances`, `GET /async`, `POST /timers`, `POST /migrated`. Errors are `{"error": text}` with 400 for a wrong request and 404 for what is not there.
+    `GET /instances`, `GET /async`, `POST /timers`, `POST /migrated`. Errors are `{"error": text}` with 400 for a wrong
+    request and 404 for what is not there.
     """
     door = _Door(faults, clock, fc, speech)
     app = web.Application(middlewares=[_errors])

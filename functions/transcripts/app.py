@@ -17,10 +17,12 @@ from functions.transcripts import events
 from functions.transcripts.callbacks import LOOKED_AT_BYTES, Callback, CallbackRefused
 from functions.transcripts.callbacks import PATH as CALLBACKS
 from functions.transcripts.job_view import by_call, by_id, by_place, look_up
-from functions.transcripts.open_jobs import called_back, go_through
+from functions.transcripts.open_jobs import called_back
 from functions.transcripts.openapi import DOCUMENT
 from functions.transcripts.process import Transcripts, transcripts
-from functions.transcripts.recording import deliver
+from functions.transcripts.recording import deliver, replay
+from functions.transcripts.sweep import sweep
+from functions.transcripts.sweep_settling import remember
 from isikit import logs
 from isikit.errors import DeadlineExceeded
 from isikit.host import context, json_response, make_app
@@ -59,18 +61,22 @@ async def take(event: bytes, request_id: str, deadline: Deadline, process: Trans
         is raised after all others had their turn: those that ended cost next to nothing when the event comes again.
     """
     parsed = events.parse(event)
+    until = Deadline(deadline.at - RESERVE_SECONDS)
     if isinstance(parsed, events.Timer):
-        found = await go_through(process, Deadline(deadline.at - RESERVE_SECONDS), request_id)
+        found = await sweep(process, until, request_id)
         return {"jobs": [each.answer() for each in found], "skipped": 0}
+    if isinstance(parsed, events.Replay):
+        again = await replay(parsed.job, parsed.generation, process, until, request_id)
+        return {"jobs": [again.answer()], "skipped": 0}
     errors: list[Exception] = list(parsed.unreadable)
     jobs: list[dict[str, Any]] = []
     skipped = parsed.other_kinds
     if skipped:
         logs.event("job.skipped", reason="event.other_kind", count=skipped)
-    until = Deadline(deadline.at - RESERVE_SECONDS)
-    for number, created in enumerate(parsed.created):
+    every = (*parsed.grown, *parsed.created)
+    for number, created in enumerate(every):
         if not until.remaining():
-            logs.event("job.postponed", level="warning", count=len(parsed.created) - number)
+            logs.event("job.postponed", level="warning", count=len(every) - number)
             errors.append(DeadlineExceeded())
             break
         if (reason := events.why_skipped(created, process.recordings_bucket)) is not None:
@@ -81,6 +87,9 @@ async def take(event: bytes, request_id: str, deadline: Deadline, process: Trans
         try:
             # A context of its own, so that this recording's tenant is not in the lines about the next.
             with context.entered(RequestContext(request_id, deadline)):
+                if created in parsed.grown:
+                    await remember(created, process)
+                    continue
                 delivered = await deliver(created, process, request_id, until)
         except Exception as error:  # noqa: BLE001 - the other recordings of the event must have their turn
             errors.append(error)

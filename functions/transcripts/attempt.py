@@ -11,16 +11,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from functions.transcripts import handover, mode, publish, report
+from functions.transcripts.admission import admit
 from functions.transcripts.audio import Sound, layout_of, sides_of
 from functions.transcripts.handover import LetGo
-from functions.transcripts.job import MAX_CRASHES, Begin, Job, Verdict
+from functions.transcripts.job import MAX_CRASHES, Begin, Job, Postponed, Verdict
 from functions.transcripts.mode import Plan, SentenceMode, WholeMode
 from functions.transcripts.process import Transcripts
 from functions.transcripts.recognise import cut, every_side, recognise
 from functions.transcripts.source import rule_of
 from functions.transcripts.transcript import Transcript, Turn, files, renumbered, turns_of
 from isikit.audio.probe import Limits, Measured
-from isikit.errors import AudioError, DeadlineExceeded, IsiError, LimitError, SpeechError, TokenError
+from isikit.errors import AudioError, DeadlineExceeded, IsiError, SpeechError, TokenError
 from isikit.host.context import Deadline
 from isikit.nls.flash import FlashOrder
 from isikit.stamps import rfc3339
@@ -61,8 +62,10 @@ def check_time(deadline: Deadline) -> None:
 
 async def verdict_on(
     job: Job, step: Begin, tenant: Tenant | None, journal: JobJournal, process: Transcripts, deadline: Deadline
-) -> Verdict | LetGo:
+) -> Verdict | LetGo | Postponed:
     """Work on the recording until there is a verdict, and keep the verdict's files; or leave it to the service.
+
+    Or find that it is not its turn.
 
     Parameters
     ----------
@@ -90,15 +93,18 @@ async def verdict_on(
     if not appkeys:
         return mode.no_appkey()
     wish: mode.Wish = "auto" if rule is None else rule.mode
+    waited = job.latest.postponed
+    if waited is not None:  # its length is known: it need not be decoded to be postponed once more
+        held = await admit(step.n, waited.seconds, waited.audio_ms, tenant, journal, process)
+        if held is not None:
+            return held
     async with process.decoding:
         heard = await _hear(job, step, wish, appkeys, process, deadline)
     if isinstance(heard, Verdict):
         return await _quarantined(heard, job, step, process) if heard.state == "quarantined" else heard
-    try:
-        await process.spend(tenant, heard.billed_seconds)
-    except LimitError as error:
-        advice = "The tenant's recognition_seconds of the day are used up: raise them, or upload it again tomorrow."
-        return heard.failed(error, advice)
+    held = await admit(step.n, heard.billed_seconds, heard.duration_ms, tenant, journal, process)
+    if held is not None:
+        return replace(held, mode=heard.plan.mode) if isinstance(held, Verdict) else held
     try:
         return await _recognised(job, step, heard, journal, process, deadline)
     except (SpeechError, TokenError) as error:
@@ -123,17 +129,26 @@ class Heard:
             return 0 if self.plan.silent else math.ceil(self.plan.duration_ms / 1000) * (1 if one else 2)
         return 0 if self.sound is None else math.ceil(self.sound.duration_ms / 1000) * len(self.sound.sides)
 
-    def failed(self, error: IsiError, advice: str = "") -> Verdict:
-        """The verdict where it may not, or will never, be recognised."""
-        about = self.sound or self.plan
-        duration_ms, channels = getattr(about, "duration_ms", 0), getattr(about, "channels", 0)
+    @property
+    def duration_ms(self) -> int:
+        """Of the recording."""
+        return getattr(self.sound or self.plan, "duration_ms", 0)
+
+    def failed(self, error: IsiError) -> Verdict:
+        """The verdict where it will never be recognised."""
+        channels = getattr(self.sound or self.plan, "channels", 0)
         return Verdict(
-            "failed", error.code, advice or error.advice, mode=self.plan.mode, audio_ms=duration_ms, channels=channels
+            "failed", error.code, error.advice, mode=self.plan.mode, audio_ms=self.duration_ms, channels=channels
         )
 
 
 async def _made_before(job: Job, step: Begin, process: Transcripts) -> Verdict | None:
-    """The verdict of the generation before, where that was done and its files are still kept: never paid twice."""
+    """The verdict of the generation before, where that was done and its files are still kept: never paid twice.
+
+    Unless somebody wants just that.
+    """
+    if job.latest.replayed:
+        return None
     before = job.generations[-2] if len(job.generations) > 1 else None
     if before is None or before.terminal is None or before.terminal.verdict.state != "done":
         return None

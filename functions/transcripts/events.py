@@ -5,7 +5,8 @@ Three shapes are understood (Function Compute's OSS trigger and EventBridge's do
 - the native trigger: `{"events": [record, ...]}`;
 - EventBridge: one CloudEvent, whose `data` is such a record, or an array of them (event streaming); with the schema
   `RawData` the records come without their envelope;
-- a timer: `{"triggerTime", "triggerName", "payload"}`, at which nothing is done yet.
+- a timer: `{"triggerTime", "triggerName", "payload"}`;
+- an operator's wish to have a job done anew: `{"replay": {"job", "generation"}}`, see `scripts/replay`.
 
 **Keys are used as they come.** The trigger sends them raw (every official sample uses them so); unquoting would turn
 a `+` into a space and break a `%` in a name.
@@ -31,7 +32,9 @@ NEW_OBJECT: Final = frozenset(
     f"ObjectCreated:{what}" for what in ("PutObject", "PostObject", "CompleteMultipartUpload", "CopyObject")
 )
 """Only these leave a whole object behind: a wildcard trigger also reports the parts of a multipart upload (a 12 MB
-upload was seen to cause five events), and an appended object changes its ETag with every append."""
+upload was seen to cause five events)."""
+GROWN: Final = "ObjectCreated:AppendObject"
+"""An appended object changes its ETag with every append: it is a recording once it has stopped growing."""
 
 LONGEST_KEY: Final = 1023  # bytes in UTF-8: OSS's limit
 _ETAG = re.compile(r"[0-9A-Z-]{1,64}\Z")  # mostly an MD5 in hex; with -N after it that of a multipart upload
@@ -81,9 +84,10 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """What an event about objects holds: new objects, records of other kinds, and what could not be understood."""
+    """What an event about objects holds: new ones, such as may still grow, other records, what is not understood."""
 
     created: tuple[Created, ...] = ()
+    grown: tuple[Created, ...] = ()
     other_kinds: int = 0
     unreadable: tuple[EventUnreadable, ...] = ()
 
@@ -91,6 +95,13 @@ class Objects:
 @dataclass(frozen=True, slots=True)
 class Timer:
     """A timer went off."""
+
+
+class Replay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A job is to be done anew, if `generation` is still its latest."""
+
+    job: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+    generation: Annotated[int, msgspec.Meta(ge=1)]
 
 
 class _Bucket(msgspec.Struct):
@@ -123,11 +134,12 @@ class _Record(msgspec.Struct, rename="camel"):
 @dataclass(slots=True)
 class _Sorted:
     created: list[Created] = field(default_factory=list)
+    grown: list[Created] = field(default_factory=list)
     other_kinds: int = 0
     unreadable: list[EventUnreadable] = field(default_factory=list)
 
 
-def parse(event: bytes) -> Objects | Timer:
+def parse(event: bytes) -> Objects | Timer | Replay:
     """What the event says. A record that cannot be understood does not hide the others.
 
     Raises
@@ -141,10 +153,15 @@ def parse(event: bytes) -> Objects | Timer:
         raise EventUnreadable("the event is not JSON, or nested too deeply") from error
     if isinstance(document, dict) and "triggerName" in document and "triggerTime" in document:
         return Timer()
+    if isinstance(document, dict) and set(document) == {"replay"}:
+        try:
+            return msgspec.convert(document["replay"], Replay)
+        except msgspec.ValidationError as error:
+            raise EventUnreadable("a replay names a job and its generation") from error
     found = _Sorted()
     for raw in _records(document):
         _sort(raw, found)
-    return Objects(tuple(found.created), found.other_kinds, tuple(found.unreadable))
+    return Objects(tuple(found.created), tuple(found.grown), found.other_kinds, tuple(found.unreadable))
 
 
 def why_skipped(created: Created, recordings_bucket: str) -> str | None:
@@ -184,10 +201,12 @@ def _sort(raw: Any, found: _Sorted) -> None:
         name = raw["eventName"]
         if not isinstance(name, str):
             raise TypeError
-        if name.removeprefix("oss:") not in NEW_OBJECT:
+        kind = name.removeprefix("oss:")
+        if kind not in NEW_OBJECT and kind != GROWN:
             found.other_kinds += 1
         else:
-            found.created.append(_created(msgspec.convert(raw, _Record, strict=False)))
+            created = _created(msgspec.convert(raw, _Record, strict=False))
+            (found.grown if kind == GROWN else found.created).append(created)
     except (msgspec.ValidationError, KeyError, TypeError, ValueError, RecursionError) as error:
         unreadable = EventUnreadable("a record does not name a bucket, a key and an ETag")
         unreadable.__cause__ = error

@@ -3,7 +3,7 @@
 - `jobs/{id}.jsonl`: the journal itself;
 - `open/{shard}/{hour}-{id}`: from receipt to publication, so that what hangs can be found without reading history;
   `.{until}.{priority}` (epoch seconds, 0 to 9) is added while it is not its turn, so that it need not be read either;
-- `at/...`: a mark for every recording `in/...` that has a job, with the same rest of the key, and holding the ETag: both
+- `at/...`: a mark for every recording `in/...` that has a job, with the same rest of the key, holding the ETag: both
   listings have the same order, so that a recording without a job is found by laying them side by side;
 - `index/key/{hash}/{id}` and `index/call/{hash}/{id}`: for look-ups by place and by call.
 

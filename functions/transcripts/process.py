@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from functions.transcripts.mode import EVERYWHERE, OFFERED
+from functions.transcripts.pacing import Pace
 from functions.transcripts.patience import flash_patiently, patiently, realtime_patiently
 from functions.transcripts.recognise import Recognise
 from isikit.audio.probe import Decoded, Limits, Measured, decode, measure
@@ -79,6 +80,8 @@ class Transcripts:
         The buckets, with their names.
     doors, tenants
         Who is calling, and who there is.
+    pace
+        When a tenant's recordings may begin.
     limits
         How often a tenant may ask, and how much of a day it may use.
     recognise
@@ -116,6 +119,7 @@ class Transcripts:
     doors: Doors
     tenants: Tenants
     limits: TenantLimits
+    pace: Pace
     recognise: Recognise
     decode: Callable[[bytes, int | None, Limits], Awaitable[Decoded]]
     measure: Callable[[bytes, Limits], Awaitable[Measured]]
@@ -156,9 +160,9 @@ class Transcripts:
 @functools.cache
 def transcripts() -> Transcripts:
     """The process's own, made from the settings when first needed."""
+    from functions.transcripts.account_tokens import AccountTokens
     from functions.transcripts.notify import Webhooks, poster
     from isikit import config, credentials, limits, objects
-    from isikit import limits as tenant_limits
     from isikit.identity import Doors, KeySets
     from isikit.nls import token
     from isikit.nls.flash import FlashRecogniser
@@ -170,7 +174,7 @@ def transcripts() -> Transcripts:
     settings = config.settings()
     stores = objects.stores()
     tenants, keys = Tenants(stores.state, settings.tenants_key), KeyRing(stores.state, settings.keys_key)
-    tokens = token.source(settings, credentials.provider, stores.state, keys)
+    tokens = AccountTokens(token.sources(settings, credentials.provider, stores.state, keys), tenants)
     counted = limits.from_settings(settings, stores.state)
     listener = SdkListener(settings.nls_websocket, settings.nls_concurrency)
     return Transcripts(
@@ -180,7 +184,8 @@ def transcripts() -> Transcripts:
         state_bucket=settings.bucket_state,
         doors=Doors(tenants, keys, KeySets.of(settings)),
         tenants=tenants,
-        limits=tenant_limits.from_settings(settings, stores.state),
+        limits=counted,
+        pace=Pace(stores.state),
         recognise=patiently((listener if settings.asr_transport == "sdk" else Recogniser(settings)).recognise, tokens),
         decode=_decode_in_child,
         measure=_measure_in_child,

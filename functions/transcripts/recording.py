@@ -147,16 +147,16 @@ async def announce(created: Created, process: Transcripts, owner: str, deadline:
     identifier = job_id(created.bucket, created.key, created.etag)
     journal = JobJournal(process.state, identifier, process.clock, process.pause)
     job = await journal.read()
-    opened = False
+    opened, over = job is None, False
     if job is None:
         await _receive(created, journal, process)
-        opened = True
     elif isinstance(decide(job, journal.now), Linger | Close):
         opened = await _reopen(Delivery(created, journal, process, owner, deadline), job)
+        over = not opened
     job = journal.job
     if job is None:
         raise JournalTorn("a journal that was written has no records")
-    await (journal.file(job) if opened else journal.know(job))
+    await (journal.know(job) if over else journal.file(job))
     return opened
 
 
@@ -307,7 +307,9 @@ async def _said(verdict: Verdict) -> Verdict:
     return verdict
 
 
-async def _work(delivery: Delivery, job: Job, n: int, work: Coroutine[Any, Any, Verdict | LetGo | Postponed]) -> Outcome | None:
+async def _work(
+    delivery: Delivery, job: Job, n: int, work: Coroutine[Any, Any, Verdict | LetGo | Postponed]
+) -> Outcome | None:
     """Do attempt `n`'s work under its claim, and write the verdict it comes to."""
     journal, generation = delivery.journal, job.latest.number
     try:
@@ -319,7 +321,7 @@ async def _work(delivery: Delivery, job: Job, n: int, work: Coroutine[Any, Any, 
 
 
 async def _begun(
-    delivery: Delivery, generation: int, n: int, work: Coroutine[Any, Any, Verdict | LetGo]
+    delivery: Delivery, generation: int, n: int, work: Coroutine[Any, Any, Verdict | LetGo | Postponed]
 ) -> Outcome | None:
     journal = delivery.journal
     try:

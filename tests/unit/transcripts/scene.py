@@ -20,6 +20,7 @@ import httpx2
 from functions.transcripts.app import application, take
 from functions.transcripts.job import Job, fold, job_id
 from functions.transcripts.notify import Webhooks
+from functions.transcripts.pacing import Pace
 from functions.transcripts.process import RENEW_SECONDS, FileQueue, Flash, Realtime, Spend, Transcripts
 from isikit.audio import wav
 from isikit.audio.probe import Decoded, Limits, Measured
@@ -273,6 +274,7 @@ class Scene:
             doors=Doors(Tenants(self.state), KeyRing(self.state)),
             tenants=Tenants(self.state),
             limits=TenantLimits(self.state),
+            pace=Pace(state),
             recognise=self.recognise,
             decode=self.decode,
             measure=measure_wav,

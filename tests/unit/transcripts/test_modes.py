@@ -9,7 +9,7 @@ import pytest
 
 from functions.transcripts.mode import OFFERED, as_a_whole
 from isikit.audio.probe import Measured
-from isikit.errors import LimitError, SpeechError
+from isikit.errors import SpeechError
 from isikit.host.context import Deadline
 from isikit.nls.flash import FlashOrder
 from isikit.nls.sentences import Sentence
@@ -189,18 +189,3 @@ async def test_what_may_be_billed_is_taken_from_the_quota_before_anything_is_sen
     scene.spend = spend
     await scene.deliver(scene.upload(KEY, data))
     assert spent == [seconds]
-
-
-async def test_a_tenant_over_its_quota_gets_no_transcript_and_is_told_what_to_do() -> None:
-    scene, _ = scene_with()
-    service = scene.with_queue()
-
-    async def refuse(tenant: Tenant, amount: int) -> None:
-        raise LimitError(code="limit.quota")
-
-    scene.spend = refuse
-    assert await verdict(scene, LONG) == ("failed", "limit.quota", "file")
-    terminal = scene.job(KEY, LONG).latest.terminal
-    assert terminal is not None
-    assert "recognition_seconds" in terminal.verdict.advice
-    assert service.orders == []

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from functions.transcripts.open_jobs import go_through
 from functions.transcripts.recording import resume
+from functions.transcripts.sweep import sweep
 from isikit.errors import SpeechUnavailable
 from isikit.host.context import Deadline
 from unit.transcripts.scene import Scene, mono, silence, speech
@@ -29,11 +29,12 @@ async def test_finished_jobs_cost_nothing_and_open_ones_one_listing() -> None:
         await scene.deliver(scene.upload(f"in/acme/short-{number}.wav", mono(speech(300))))
     scene.state.calls.clear()
     assert await scene.tick() == {"jobs": [], "skipped": 0}
-    assert dict(scene.state.calls) == {"list": 2}
+    assert dict(scene.state.calls) == {"list": 1, "tail": 1}
+    assert scene.recordings.calls["list"] == 1
 
 
 async def test_every_open_job_has_its_turn_over_many_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("functions.transcripts.open_jobs.PAGE", 5)
+    monkeypatch.setattr("functions.transcripts.sweep.PAGE", 5)
     scene = await submitted(12)
     assert scene.service is not None
     found = await scene.tick()
@@ -53,7 +54,7 @@ async def test_it_begins_at_another_shard_each_minute() -> None:
 
 async def test_it_stops_when_its_time_is_over() -> None:
     scene = await submitted(3)
-    assert await go_through(scene.process(), Deadline.after(-1), "1-timer") == []
+    assert await sweep(scene.process(), Deadline.after(-1), "1-timer") == []
 
 
 async def test_trouble_with_one_job_does_not_keep_the_others_from_their_turn() -> None:
@@ -75,6 +76,7 @@ async def test_an_attempt_that_was_given_back_and_whose_event_is_lost_is_made_by
     try:
         await scene.deliver(event)
     except SpeechUnavailable:
+        scene.clock.move(90)
         await scene.tick()
     assert json.loads(scene.read("transcripts/acme/a.wav.json"))["text"] == "text 2"
     assert scene.keys("open/") == []

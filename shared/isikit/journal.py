@@ -184,6 +184,6 @@ class Journal:
         for line in data.splitlines(keepends=True):
             try:
                 yield msgspec.json.decode(line, type=Record)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, RecursionError) as error:
                 raise JournalTorn(f"{self.key} holds no record at byte {position}") from error
             position += len(line)

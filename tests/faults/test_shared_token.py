@@ -91,7 +91,7 @@ async def with_full_journal() -> Account:
     journal = Journal(account.store, "tokens/own/000001.jsonl")
     await account.instance().get(LIFE, soon())
     while len(found := (await journal.read()).records) < RECORDS_PER_JOURNAL:
-        await journal.append({"renewed": len(found)}, await journal.read())
+        await journal.append({"renewed": "nobody", "until": 0.0}, await journal.read())
     account.clock.move(DAY_SECONDS)
     account.api.calls = 0
     return account

@@ -24,7 +24,7 @@ from typing import Any, Final
 import msgspec
 
 from isikit.errors import SealError
-from isikit.journal import Journal, Record, Snapshot
+from isikit.journal import Journal, JournalTorn, Record, Snapshot
 from isikit.nls.speech_token import SpeechToken
 from isikit.objects import ObjectStore
 from isikit.secrets import KeyRing
@@ -38,6 +38,8 @@ REFUSALS_AT_ONCE: Final = 3
 REFUSALS_SECONDS: Final = 30.0
 FAILURES_CARRIED: Final = 5  # after so many in a row the rest is the longest
 HINT_BYTES: Final = 256
+AHEAD_SECONDS: Final = 60.0
+"""How far in the future a record's time may lie: no claim is longer than seconds, and all go by OSS's clock."""
 
 
 class _Box(msgspec.Struct):
@@ -46,6 +48,26 @@ class _Box(msgspec.Struct):
     id: str
     expires_at: float
     issued_at: float
+
+
+class _Shape(msgspec.Struct):
+    """What records are made of. The sealed token is judged by its seal."""
+
+    nonce: str
+    token: Any = msgspec.UNSET
+    expires_at: float = 0.0
+    refused: str = ""
+    failed: str = ""
+    at: float = 0.0
+    claim: str = ""
+    renewed: str = ""
+    until: float = 0.0
+    released: str = ""
+    next: int = 0
+
+
+_TIMES: Final = {"token": "expires_at", "refused": "at", "failed": "at", "claim": "until", "renewed": "until"}
+"""The time that goes with a record."""
 
 
 class _Hint(msgspec.Struct):
@@ -132,13 +154,14 @@ class TokenLog:
         self._opened: dict[str, SpeechToken | None] = {}
 
     async def look(self) -> View:
-        """Read what is new. Raises `StorageError`."""
+        """Read what is new. Raises `StorageError`; `JournalTorn` where somebody else wrote something."""
         if self._open is None:
             self._hinted = await self._read_hint()
             self._open = (self._journal(self._hinted or 1), self._hinted or 1, ())
         while True:
             journal, generation, before = self._open
             snapshot = await journal.read()
+            _check(snapshot)
             if not any(record.get("next") == generation + 1 for record in snapshot.records):
                 return View(journal, generation, snapshot, before + snapshot.records)
             carried = _carried(before + snapshot.records, snapshot.server_time)
@@ -204,6 +227,19 @@ class TokenLog:
 
     def _journal(self, generation: int) -> Journal:
         return Journal(self._store, f"{self._place}/{generation:06d}.jsonl")
+
+
+def _check(snapshot: Snapshot) -> None:
+    """Let nobody who can write to the bucket stop everybody: then each instance is better off alone."""
+    for record in snapshot.records:
+        try:
+            shape = msgspec.convert(record, _Shape)
+        except msgspec.ValidationError:
+            raise JournalTorn("a record of a token journal is not one of ours") from None
+        if any(time not in record for name, time in _TIMES.items() if name in record):
+            raise JournalTorn("a record of a token journal lacks its time")
+        if max(shape.at, shape.until) > snapshot.server_time + AHEAD_SECONDS:
+            raise JournalTorn("a record of a token journal is from the future")
 
 
 def _carried(records: tuple[Record, ...], now: float) -> tuple[Record, ...]:

@@ -202,6 +202,28 @@ async def test_planted_bytes_count_as_no_token(damage: object, account: Account)
     assert (await account.instance().get(LIFE, soon())).id == f"{1:032x}"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"token": "AAAA", "expires_at": 9e9}',
+        b'{"token": "AAAA", "nonce": "n"}',
+        b'{"token": "AAAA", "expires_at": "soon", "nonce": "n"}',
+        b'{"failed": "pop.throttled", "nonce": "n"}',
+        b'{"failed": "pop.throttled", "at": 1e12, "nonce": "n"}',
+        b'{"refused": ["n"], "at": 1, "nonce": "n"}',
+        b'{"claim": "me", "nonce": "n"}',
+        b'{"claim": "me", "until": 1e300, "nonce": "n"}',
+        b'{"renewed": "n", "until": "never", "nonce": "n"}',
+        b'{"next": "2", "nonce": "n"}',
+        b'{"a": ' + b"[" * 4000 + b"]" * 4000 + b', "nonce": "n"}',
+    ],
+)
+async def test_a_planted_record_stops_nobody(line: bytes, account: Account) -> None:
+    await account.store.append("tokens/own/000001.jsonl", 0, line + b"\n")
+    assert (await account.instance().get(LIFE, soon())).id == f"{1:032x}"
+    assert account.paused == 0.0
+
+
 async def test_a_seal_of_another_account_does_not_open(account: Account) -> None:
     await account.instance().get(LIFE, soon())
     for key in [key for key in account.store.objects if key.startswith("tokens/own/")]:

@@ -1,11 +1,12 @@
 """The function `asr`: events about recordings come in, questions about their jobs are answered.
 
 `handler` takes events: new objects in the recordings bucket, and the timer's.
-`app` answers HTTP: `GET /v1/jobs/{id}`, `GET /v1/jobs`, and the speech service's callbacks.
+`app` answers HTTP: `GET /v1/jobs/{id}`, `GET /v1/jobs`, `POST /v1/recognitions`, and the speech service's callbacks.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,12 +21,14 @@ from functions.transcripts.job_view import by_call, by_id, by_place, look_up
 from functions.transcripts.open_jobs import called_back
 from functions.transcripts.openapi import DOCUMENT
 from functions.transcripts.process import Transcripts, transcripts
+from functions.transcripts.recognitions import ANSWER_SECONDS, MAX_BYTES, Recognitions, appkeys_for, locale_of
+from functions.transcripts.recognitions import PATH as RECOGNITIONS
 from functions.transcripts.recording import deliver, replay
 from functions.transcripts.sweep import sweep
 from functions.transcripts.sweep_settling import remember
 from isikit import logs
 from isikit.errors import DeadlineExceeded
-from isikit.host import context, json_response, make_app
+from isikit.host import context, json_response, make_app, read_body
 from isikit.host.context import Deadline, RequestContext
 
 if TYPE_CHECKING:
@@ -142,6 +145,7 @@ async def _beginning(request: Request) -> bytes:
 
 def application(process: Callable[[], Transcripts]) -> ASGIApp:
     """The HTTP side, over what `process` returns when the first request comes."""
+    recognitions = functools.cache(lambda: Recognitions(process()))  # its places are shared by all requests
 
     async def tenant_of(request: Request) -> Tenant:
         tenant = (await process().doors.identify(request.headers, request.scope)).tenant
@@ -158,6 +162,15 @@ def application(process: Callable[[], Transcripts]) -> ASGIApp:
         if asked.call_id is not None:
             return _told(await by_call(asked.call_id, tenant.id, process()))
         return _told(await by_place(asked.bucket, asked.key, tenant.id, process()))
+
+    async def recognition(request: Request) -> Response:
+        tenant = (await process().doors.identify(request.headers, request.scope)).tenant
+        await process().limits.admit(tenant, "recognitions")
+        appkeys = appkeys_for(tenant, locale_of(request.query_params.multi_items()))
+        deadline = context.current().deadline.sooner(ANSWER_SECONDS)
+        data = await read_body(request, MAX_BYTES)
+        found = await recognitions().recognise(data, tenant, appkeys, deadline)
+        return json_response(found.answer(), headers={"Cache-Control": "no-store"})
 
     async def callback(request: Request) -> Response:
         told = Callback(
@@ -179,6 +192,7 @@ def application(process: Callable[[], Transcripts]) -> ASGIApp:
         [
             Route("/v1/jobs/{id}", job, methods=["GET"]),
             Route("/v1/jobs", jobs, methods=["GET"]),
+            Route(RECOGNITIONS, recognition, methods=["POST"]),
             Route(
                 f"{CALLBACKS}/{{job}}/{{generation:int}}/{{submission:int}}/{{expires_at:int}}/{{proof}}",
                 callback,

@@ -24,7 +24,7 @@ KEYS = "config/keys.json"
 KEPT_DAYS = {
     "prompts": {"e/": 2, "masters/e/": 2},  # a day prompt's life is a day; this only sweeps
     # Texts with names and amounts, transcripts long published, and copies of recordings that the service has had.
-    "state": {"day-recipes/": 2, "attempts/": 30, "work/": 7, "quotas/": 30},
+    "state": {"day-recipes/": 2, "attempts/": 30, "work/": 7, "quotas/": 30, "pacing/": 30},
 }
 """What OSS deletes by itself, by bucket and prefix. Never journals that are still read (quotas are for a day)."""
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.transcripts import publish
-from functions.transcripts.job import Generation, Job, State, fold
+from functions.transcripts.handover import EXPECTED_SECONDS
+from functions.transcripts.job import Generation, Job, Postponed, State, Submission, Terminal, fold
 from functions.transcripts.job_journal import index_of_call, index_of_key, journal_key
 from functions.transcripts.process import Transcripts
 from isikit.errors import FieldError, RequestError
@@ -75,6 +76,7 @@ def view(job: Job, generation: Generation) -> dict[str, Any]:
     latest = generation.number == job.latest.number
     outputs = publish.outputs(job) if latest else publish.kept(job, generation.number)
     pending = generation.pending if terminal is None else None
+    waits = generation.waits_for if terminal is None else None
     state: State
     if terminal is not None:
         state = terminal.verdict.state
@@ -86,13 +88,25 @@ def view(job: Job, generation: Generation) -> dict[str, Any]:
         "id": job.id,
         "generation": generation.number,
         "state": state,
-        "reason": None if terminal is None else terminal.verdict.reason,
+        "reason": _reason(terminal, waits),
         "bucket": job.bucket,
         "key": job.key,
         "outputs": outputs if done else {},
         # Of what is done here itself nothing is promised; it takes as long as the function runs.
-        "expected_by": None if pending is None else rfc3339(pending.expected_by),
+        "expected_by": _expected_by(pending, waits),
     }
+
+
+def _reason(terminal: Terminal | None, waits: Postponed | None) -> str | None:
+    if terminal is not None:
+        return terminal.verdict.reason
+    return None if waits is None else waits.reason
+
+
+def _expected_by(pending: Submission | None, waits: Postponed | None) -> str | None:
+    if pending is not None:
+        return rfc3339(pending.expected_by)
+    return None if waits is None else rfc3339(waits.until + EXPECTED_SECONDS)
 
 
 async def _indexed(prefix: str, tenant: str, process: Transcripts) -> list[dict[str, Any]]:

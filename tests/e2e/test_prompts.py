@@ -140,7 +140,7 @@ def test_what_is_a_day_old_is_swept_by_the_buckets_own_rules(local: Local) -> No
         return {rule.prefix: rule.expiration.days for rule in bucket.get_bucket_lifecycle().rules}
 
     assert rules("prompts") == {"e/": 2, "masters/e/": 2}
-    assert rules("state") == {"day-recipes/": 2, "attempts/": 30, "work/": 7, "quotas/": 30}
+    assert rules("state") == {"day-recipes/": 2, "attempts/": 30, "work/": 7, "quotas/": 30, "pacing/": 30}
 
 
 @pytest.mark.parametrize("door", ["gateway", "tts"])

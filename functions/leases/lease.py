@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
+
+import msgspec
 
 from functions.leases.audit import Audit
 from functions.leases.refresh import refresh_in
@@ -32,19 +34,17 @@ _PARAMS: Final[dict[Use | None, dict[str, Any]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoints:
+class Endpoints(msgspec.Struct, frozen=True):
     """Where the speech service is, for who holds a lease."""
 
     websocket: str
     rest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The answer. `*_at` are RFC 3339 in UTC, `*_in` whole seconds."""
+class Lease(msgspec.Struct, frozen=True):
+    """The answer. `*_at` are RFC 3339 in UTC, `*_in` whole seconds. Its repr shows nothing."""
 
-    token: str = field(repr=False)
+    token: str
     expires_at: str
     expires_in: int
     refresh_at: str
@@ -54,6 +54,9 @@ class Lease:
     tenant: str
     region: str
     endpoints: Endpoints
+
+    def __repr__(self) -> str:
+        return "Lease(...)"
 
 
 class Tokens(Protocol):

@@ -67,18 +67,11 @@ def _use(body: dict[str, Any], tenant: Tenant, mistakes: list[FieldError]) -> Us
 
 
 def _appkey(body: dict[str, Any], tenant: Tenant, use: Use | None, mistakes: list[FieldError]) -> AppKey:
-    """The first of the tenant's AppKeys that fits.
+    """The AppKey of the tenant that fits best.
 
     One of the default locale, of the usual rate, and made for just this use, come first.
     """
-    fitting = sorted(
-        (one for one in tenant.appkeys if use is None or _serves(one, use)),
-        key=lambda one: (
-            one.locale != tenant.default_locale,
-            one.sample_rate_hz != USUAL_RATE_HZ,
-            bool(one.uses) == (use is None),
-        ),
-    )
+    fitting = [one for one in tenant.appkeys if use is None or _serves(one, use)]
     for name, kind, what in (("locale", str, "string"), ("sample_rate_hz", int, "integer")):
         if name not in body:
             continue
@@ -91,7 +84,14 @@ def _appkey(body: dict[str, Any], tenant: Tenant, use: Use | None, mistakes: lis
             fitting = chosen
         else:
             mistakes.append(FieldError(name, "not_allowed", sorted({getattr(one, name) for one in fitting})))
-    return fitting[0]
+    return min(
+        fitting,
+        key=lambda one: (
+            one.locale != tenant.default_locale,
+            one.sample_rate_hz != USUAL_RATE_HZ,
+            bool(one.uses) == (use is None),
+        ),
+    )
 
 
 def _serves(appkey: AppKey, use: Use) -> bool:

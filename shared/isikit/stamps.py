@@ -7,4 +7,4 @@ from datetime import UTC, datetime
 
 def rfc3339(epoch: float) -> str:
     """`2026-03-01T08:30:00Z` for seconds since the epoch; fractions are cut off, so that it is never in the future."""
-    return datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(int(epoch), UTC).replace(tzinfo=None).isoformat() + "Z"

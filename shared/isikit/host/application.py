@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -50,16 +50,20 @@ async def _healthz(_: Request) -> Response:
 class _Application:
     def __init__(self, routes: Sequence[Route]) -> None:
         self._routes = (*routes, Route(_HEALTH, _healthz))
+        self._fixed = _fixed(self._routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise RuntimeError("only HTTP is served")  # lifespan and WebSocket are off in the host
-        request = context.current_or_none() or RequestContext(
-            context.new_request_id(), Deadline.after(DEFAULT_TIMEOUT_SECONDS)
+        token = context.enter(
+            context.current_or_none()
+            or RequestContext(context.new_request_id(), Deadline.after(DEFAULT_TIMEOUT_SECONDS))
         )
-        with context.entered(request):
+        try:
             _take_over(scope)
             await self._answer(scope, receive, _Answer(scope, send))
+        finally:
+            context.leave(token)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         try:
@@ -79,6 +83,9 @@ class _Application:
             answer.finish(CLIENT_CLOSED_REQUEST)
 
     def _find(self, scope: Scope) -> tuple[Route, Scope]:
+        fixed = self._fixed.get((scope["method"], scope["path"]))
+        if fixed is not None and not scope.get("root_path"):
+            return fixed, {"endpoint": fixed.endpoint, "path_params": {}}
         allowed: set[str] = set()
         for route in self._routes:
             match, found = route.matches(scope)
@@ -91,9 +98,23 @@ class _Application:
         raise NotFound
 
 
+def _fixed(routes: Sequence[Route]) -> dict[tuple[str, str], Route]:
+    """(method, path) -> route, where that is all that decides: the path has no parameters, nor any route before it."""
+    found: dict[tuple[str, str], Route] = {}
+    for route in routes:
+        if route.param_convertors:
+            break
+        for method in route.methods or ():
+            found.setdefault((method, route.path), route)
+    return found
+
+
+_is_async = functools.lru_cache(256)(inspect.iscoroutinefunction)
+
+
 async def _carry_out(route: Route, scope: Scope, receive: Receive, send: Send) -> None:
     """What `route.handle` does, without Starlette's own handling of errors and methods: both are done here already."""
-    if inspect.iscoroutinefunction(route.endpoint):
+    if _is_async(route.endpoint):
         response = await route.endpoint(Request(scope, receive, send))
         await response(scope, receive, send)
     else:
@@ -128,6 +149,8 @@ def _of_starlette(error: HTTPException) -> IsiError:
 class _Answer:
     """What is sent back: adds our headers, leaves HEAD without a body, and logs once."""
 
+    __slots__ = ("_begun_at", "_error", "_finished", "_scope", "_send", "route", "status")
+
     def __init__(self, scope: Scope, send: Send) -> None:
         self._scope = scope
         self._send = send
@@ -140,7 +163,7 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            _pass_back(MutableHeaders(scope=message))
+            message = {**message, "headers": _with_ours(message.get("headers", ()))}
         elif message["type"] == "http.response.body":
             if self._scope["method"] == "HEAD":
                 message = {**message, "body": b""}
@@ -182,25 +205,28 @@ class _Answer:
         )
 
 
-def _pass_back(headers: MutableHeaders) -> None:
+def _with_ours(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """An answer's headers with those that every answer carries, in place of its own of the same names."""
     request = context.current()
-    headers["X-Request-Id"] = request.request_id
+    ours = {b"x-request-id": request.request_id.encode("latin-1")}
     if request.traceparent:
-        headers["traceparent"] = request.traceparent
+        ours[b"traceparent"] = request.traceparent.encode("latin-1")
     if request.call_id:
-        headers["X-Call-Id"] = request.call_id
+        ours[b"x-call-id"] = request.call_id.encode("latin-1")
     if request.allowance is not None:
-        _tell(headers, request.allowance)
-    for name, value in (request.headers or {}).items():
-        headers[name] = value
+        _tell(ours, request.allowance)
+    if request.headers:
+        for name, value in request.headers.items():
+            ours[name.lower().encode("latin-1")] = value.encode("latin-1")
+    return [*(header for header in headers if header[0] not in ours), *ours.items()]
 
 
-def _tell(headers: MutableHeaders, allowance: Allowance) -> None:
+def _tell(headers: dict[bytes, bytes], allowance: Allowance) -> None:
     """The fields of draft-ietf-httpapi-ratelimit-headers-06, the last version with a field for each number.
 
     Later versions pack them into one structured field, which no client library of today reads.
     """
-    headers["RateLimit-Limit"] = str(allowance.limit)
-    headers["RateLimit-Remaining"] = str(allowance.remaining)
-    headers["RateLimit-Reset"] = str(allowance.reset_seconds)
-    headers["RateLimit-Policy"] = f"{allowance.limit};w={allowance.window_seconds}"
+    headers[b"ratelimit-limit"] = b"%d" % allowance.limit
+    headers[b"ratelimit-remaining"] = b"%d" % allowance.remaining
+    headers[b"ratelimit-reset"] = b"%d" % allowance.reset_seconds
+    headers[b"ratelimit-policy"] = b"%d;w=%d" % (allowance.limit, allowance.window_seconds)

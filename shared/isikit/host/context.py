@@ -7,8 +7,9 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from contextvars import ContextVar
-from dataclasses import dataclass
+from contextvars import ContextVar, Token
+
+import msgspec
 
 from isikit.errors.tree import Allowance, DeadlineExceeded
 
@@ -18,8 +19,7 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(msgspec.Struct, frozen=True, gc=False):
     """The moment a request must be answered by.
 
     Wall time, not the monotonic clock: a frozen instance stands still, the caller's patience does not.
@@ -51,9 +51,8 @@ class Deadline:
             raise DeadlineExceeded
 
 
-@dataclass(frozen=True, slots=True)
-class RequestContext:
-    """One request or event.
+class RequestContext(msgspec.Struct, frozen=True):
+    """One request or event. (A Struct, because it is made anew several times a request: a tenth of a dataclass's time.)
 
     Parameters
     ----------
@@ -71,6 +70,8 @@ class RequestContext:
         Set by `limits`: what the answer's `RateLimit-*` headers say.
     headers
         Headers that the answer carries whatever it becomes, an error too.
+    framed
+        The host writes the platform's framing lines around it, see `isikit.logs.write`.
     """
 
     request_id: str
@@ -80,6 +81,7 @@ class RequestContext:
     traceparent: str | None = None
     allowance: Allowance | None = None
     headers: Mapping[str, str] | None = None
+    framed: bool = False
 
 
 _current: ContextVar[RequestContext | None] = ContextVar("request", default=None)
@@ -114,6 +116,16 @@ def entered(context: RequestContext) -> Iterator[RequestContext]:
         _current.reset(token)
 
 
+def enter(context: RequestContext) -> Token[RequestContext | None]:
+    """`entered` without a block, for the host; to be undone by `leave`, in the same task."""
+    return _current.set(context)
+
+
+def leave(token: Token[RequestContext | None]) -> None:
+    """Make current again what was so before `enter`."""
+    _current.reset(token)
+
+
 def update(
     *,
     tenant_id: str | None = None,
@@ -126,14 +138,15 @@ def update(
     context = _current.get()
     if context is not None:
         _current.set(
-            RequestContext(  # not dataclasses.replace, which takes three times as long
+            RequestContext(
                 context.request_id,
                 context.deadline,
-                tenant_id=tenant_id or context.tenant_id,
-                call_id=call_id or context.call_id,
-                traceparent=traceparent or context.traceparent,
-                allowance=allowance or context.allowance,
-                headers=headers or context.headers,
+                tenant_id or context.tenant_id,
+                call_id or context.call_id,
+                traceparent or context.traceparent,
+                allowance or context.allowance,
+                headers or context.headers,
+                context.framed,
             )
         )
 

@@ -12,7 +12,7 @@ import functools
 import inspect
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from isikit.host.application import DEFAULT_TIMEOUT_SECONDS, make_app
 from isikit.host.context import Deadline, RequestContext
 from isikit.host.requests import read_body
 from isikit.host.responses import problem_response
+from isikit.host.timeouts import TimeLimit
 
 CONTROL = "x-fc-control-path"
 ABORT = "isikit.abort"
@@ -104,17 +105,21 @@ class Host:
             return
         credentials.provider.update(platform)
         deadline = Deadline.after(max(0.0, _seconds(platform, control) - ANSWER_MARGIN_SECONDS))
-        with context.entered(RequestContext(context.request_id_of(platform.get("x-fc-request-id")), deadline)):
+        request_id = context.request_id_of(platform.get("x-fc-request-id"))
+        token = context.enter(RequestContext(request_id, deadline, framed=True))
+        try:
             if control == "/http-invoke":
-                await self._http(scope, receive, send)
+                await self._http(deadline, scope, receive, send)
             elif control == "/invoke":
                 await self._event(platform, scope, receive, send)
             elif control in self._hooks:
                 await self._hook(control, scope, receive, send)
             else:
                 await self._nowhere(scope, receive, send)
+        finally:
+            context.leave(token)
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _http(self, deadline: Deadline, scope: Scope, receive: Receive, send: Send) -> None:
         frame = _Frame("Invoke")
         status = 0
 
@@ -125,13 +130,13 @@ class Host:
                 await send(message)
                 return
             for part in _parts(message):
-                if not part["more_body"]:
+                if not part.get("more_body", False):
                     frame.end(failed=status == 500)
                 await send(part)
 
         try:
             # One caller who does not read must not cost the others their instance: the platform ends all of it.
-            async with asyncio.timeout(context.current().deadline.remaining()):
+            with TimeLimit(deadline.remaining()):
                 await self._app(scope, receive, framed)
         except TimeoutError:
             logs.event("request.abandoned", level="warning", status=status)
@@ -186,40 +191,45 @@ class Host:
 class _Frame:
     """The lines that let the platform's log search find a request; a custom runtime prints them itself."""
 
+    __slots__ = ("_open", "_phase", "_request_id")
+
     def __init__(self, phase: str) -> None:
         self._phase = phase
         self._open = True
-        logs.write(f"FC {phase} Start RequestId: {context.current().request_id}")
+        self._request_id = context.current().request_id
+        logs.write(f"FC {phase} Start RequestId: {self._request_id}")
 
     def end(self, *, failed: bool = False) -> None:
         """Print the last line, the first time this is called: before the answer, after which we may be frozen."""
         if self._open:
             self._open = False
             error = ", Error: Unhandled function error" if failed else ""
-            logs.write(f"FC {self._phase} End RequestId: {context.current().request_id}{error}")
+            logs.write(f"FC {self._phase} End RequestId: {self._request_id}{error}")
+            logs.flush()
 
 
-def _parts(message: Message) -> Iterator[Message]:
+def _parts(message: Message) -> Sequence[Message]:
     """A body in parts that the server's flow control sees: one whole would lie in its buffer, read by nobody."""
-    body, more = message.get("body", b""), message.get("more_body", False)
+    body = message.get("body", b"")
     if len(body) <= PART_BYTES:
-        yield {**message, "body": body, "more_body": more}
-        return
-    for start in range(0, len(body), PART_BYTES):
-        is_last = start + PART_BYTES >= len(body)
-        yield {**message, "body": body[start : start + PART_BYTES], "more_body": more or not is_last}
+        return (message,)
+    more, starts = message.get("more_body", False), range(0, len(body), PART_BYTES)
+    return [
+        {**message, "body": body[start : start + PART_BYTES], "more_body": more or start != starts[-1]}
+        for start in starts
+    ]
 
 
 def _apart(scope: Scope) -> tuple[dict[str, str], Scope]:
     """The platform's headers (names in lower case), and the scope without them. The first of a repeated name counts."""
     platform: dict[str, str] = {}
     others: list[tuple[bytes, bytes]] = []
-    for name, value in scope["headers"]:
-        ours = _platforms_name(name)
-        if ours:
-            platform.setdefault(ours, value.decode("latin-1"))
-        else:
-            others.append((name, value))
+    for header in scope["headers"]:
+        ours = _platforms_name(header[0])
+        if not ours:
+            others.append(header)
+        elif ours not in platform:
+            platform[ours] = header[1].decode("latin-1")
     return platform, {**scope, "headers": others}
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from isikit.errors.tree import NotJson, TooLarge, TooSlow
 from isikit.host import context
+from isikit.host.timeouts import TimeLimit
 
 BODY_LIMIT_BYTES = 256 * 1024
 BODY_SECONDS = 10.0
@@ -34,23 +34,28 @@ async def read_body(request: Request, limit: int = BODY_LIMIT_BYTES) -> bytes:
     TooSlow
         408: it takes too long to come. The platform would end the whole instance, with everybody else's requests.
     """
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:20]) > limit:
-        raise _too_large(limit)
+    for name, value in request.scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value[:20]) > limit:
+            raise _too_large(limit)
     chunks: list[bytes] = []
     size = 0
     current = context.current_or_none()
     remaining = current.deadline.remaining() if current else BODY_SECONDS
     try:
-        async with asyncio.timeout(min(BODY_SECONDS, remaining * 0.9)):  # the rest is for saying so
-            async for chunk in request.stream():
-                size += len(chunk)
+        with TimeLimit(min(BODY_SECONDS, remaining * 0.9)):  # the rest is for saying so
+            more = True
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                chunks.append(message.get("body", b""))
+                size += len(chunks[-1])
                 if size > limit:
                     raise _too_large(limit)
-                chunks.append(chunk)
+                more = message.get("more_body", False)
     except TimeoutError:
         raise TooSlow from None
-    return b"".join(chunks)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 async def read_json(request: Request, limit: int = BODY_LIMIT_BYTES) -> object:
@@ -75,18 +80,13 @@ def parse_json(data: bytes) -> object:
         Broken, not UTF-8, a repeated name, NaN or Infinity (also by overflow, 1e999), or nested more than 32 deep.
     """
     try:
-        document = json.loads(
-            data.decode(), object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite
-        )
+        document = _decoder.decode(data.decode())
     except (ValueError, RecursionError):
         # `from None`: the cause carries the whole body (`JSONDecodeError.doc`), and the body is the text.
         raise NotJson from None
-    _check_depth(document)
+    if data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+        _check_depth(document)
     return document
-
-
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"This endpoint reads at most {limit} bytes.")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -105,6 +105,13 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError("number too large")
     return value
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"This endpoint reads at most {limit} bytes.")
 
 
 def _check_depth(document: object) -> None:

@@ -27,6 +27,7 @@ OWN_AUTHORIZATION: Final = "x-authorization"
 API_KEY: Final = "x-api-key"
 CREDENTIALS: Final = (CONSUMER, AUTHORIZATION, OWN_AUTHORIZATION, API_KEY, APP_ID, APP_SECRET)
 """Headers that say who somebody is. Exactly one may be there, once."""
+_NAMES: Final = {name.encode(): name for name in CREDENTIALS}  # as they come, in lower case
 REFUSAL_SECONDS: Final = 0.02
 """When a refusal is answered, from the beginning: hashes, signatures and look-ups all end within it."""
 _BEARER = re.compile(r"Bearer +([!-~]+)\Z", re.IGNORECASE)
@@ -98,17 +99,18 @@ class Doors:
 
     async def _http(self, headers: Headers, tenants: TenantsFile) -> tuple[Door | str, Caller | None]:
         """Which door of plain HTTP was knocked at, and who stands there."""
-        sent = {name: values for name in CREDENTIALS if (values := headers.getlist(name))}
-        if any(len(values) > 1 for values in sent.values()):
-            return "several", None  # of two it is not known which one a proxy in front looked at
+        found = _credentials(headers)
+        sent = dict(found)
+        if len(sent) < len(found):
+            return "several", None  # one of them twice: it is not known which one a proxy in front looked at
         if CONSUMER in sent:
             # The gateway leaves in place what its consumer proved himself with, and has judged it: that is not ours.
             alone = sent.keys() <= {CONSUMER, AUTHORIZATION}
-            caller = await self._consumer(sent[CONSUMER][0], headers.getlist(ROUTE_SECRET), tenants)
+            caller = await self._consumer(sent[CONSUMER], headers.getlist(ROUTE_SECRET), tenants)
             return "gateway", caller if alone else None
         if len(sent) != 1:
             return "several" if sent else "none", None
-        ((name, (value,)),) = sent.items()
+        ((name, value),) = found
         if name == API_KEY:
             return "api_key", api_key.let_in(value, tenants)
         if name in (AUTHORIZATION, OWN_AUTHORIZATION):
@@ -125,5 +127,10 @@ class Doors:
     async def _legacy(self, call: GatewayCall, headers: Headers, tenants: TenantsFile) -> Caller | None:
         proved = await self._keys.proves(lambda keys: keys.is_app_secret(call.secret))
         tenant = tenants.by_app(call.app_id)
-        alone = not any(headers.getlist(name) for name in CREDENTIALS)
+        alone = not _credentials(headers)
         return Caller(tenant, "legacy_gateway", call.app_id) if tenant is not None and proved and alone else None
+
+
+def _credentials(headers: Headers) -> list[tuple[str, str]]:
+    """The headers that say who somebody is, with names in lower case, each as often as it was sent."""
+    return [(_NAMES[name], value.decode("latin-1")) for name, value in headers.raw if name in _NAMES]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import os
 import re
 import secrets
@@ -11,6 +10,8 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from isikit import logs
 from isikit.errors import ConfigError, DeadlineExceeded, IsiError, TokenError
@@ -146,7 +147,7 @@ class TokenSource:
         # Its own deadline: who asked first may have less time than those who wait with him.
         deadline = Deadline.after(FETCH_SECONDS)
         if (request := context.current_or_none()) is not None:
-            with context.entered(dataclasses.replace(request, deadline=deadline)):
+            with context.entered(msgspec.structs.replace(request, deadline=deadline)):
                 token = await self._token_for(need, deadline)
         else:
             token = await self._token_for(need, deadline)

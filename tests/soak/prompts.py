@@ -248,7 +248,8 @@ class Soak:
     async def _rot(self) -> None:
         """Damage one object, listen to what the instances make of it, and see it repaired after a minute."""
         objects = self._world.bucket.objects
-        keys = [key for key in objects if key.startswith("p/")]
+        # Of one whose maker died before it told the URL, nobody knows what it should say.
+        keys = [key for key in objects if key.startswith("p/") and f"/{key.rpartition('/')[0]}" in self._spoken]
         if not keys:
             return
         key = self._chance.choice(keys)

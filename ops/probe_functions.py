@@ -16,6 +16,7 @@ from ops.probe_check import Check, Probe, Seen
 
 RUNTIME = "custom.debian12"
 START_SECONDS = 60.0
+OWN_ORIGIN, PAGE_ORIGIN = "https://own.example.com", "https://page.example.com"
 _POLL_SECONDS = 0.5
 _SOURCE = Path(__file__).with_name("probe_function.py.txt")
 
@@ -37,6 +38,14 @@ class Guest:
         except ValueError:
             said = {}
         return answer.status_code, said if isinstance(said, dict) and "instance" in said else {}
+
+    def allows(self, origin: str) -> str:
+        """The origin that the answer to a page of `origin` allows; the function itself says `OWN_ORIGIN`."""
+        import requests
+
+        headers = {"Origin": origin} if origin else {}
+        answer = requests.get(self.url + "/", headers=headers, timeout=probe_clients.TIMEOUT_SECONDS)
+        return str(answer.headers.get("Access-Control-Allow-Origin", ""))
 
 
 def _guest(probe: Probe) -> Guest:
@@ -120,6 +129,15 @@ def error_keeps_instance(probe: Probe) -> Seen:
     return Seen.judged(f"HTTP {status}, then {'the same' if same else 'another'} instance", same)
 
 
+def reflected_origin(probe: Probe) -> Seen:
+    """Whose word on cross-origin access a page gets: the function's or the platform's."""
+    guest = _guest(probe)
+    without, page = guest.allows(""), guest.allows(PAGE_ORIGIN)
+    named = {OWN_ORIGIN: "the function's own", PAGE_ORIGIN: "the page's", "": "none"}
+    text = f"without a page: {named.get(without, 'another')}; to a page: {named.get(page, 'another')}"
+    return Seen.judged(text, page == PAGE_ORIGIN)
+
+
 CHECKS = (
     Check(
         "clients cannot send `x-fc-*` headers through an HTTP trigger",
@@ -135,5 +153,10 @@ CHECKS = (
         "a 500 of `app` on an HTTP trigger does not restart the instance (it does for events)",
         "the same function, three requests",
         error_keeps_instance,
+    ),
+    Check(
+        "FC replaces what the function says of CORS with a reflected origin, when the trigger has no `corsConfig`",
+        "the same function, two requests",
+        reflected_origin,
     ),
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+import uuid
 from typing import Any
 
 from ops import probe_clients
@@ -12,6 +14,7 @@ TEXT = "北京的天气。"
 # What its error pages and samples name for a voice that is not there, a voice that is not ours, and an empty text.
 VOICE_CODES = frozenset({40000001, 40000003, 41020001, 51020001})
 TEXT_CODES = frozenset({40000000, 40000003, 40010003, 41020001})
+TOKEN_REFUSED = 40000001
 _DAY_HOURS = (20, 28)
 
 
@@ -64,6 +67,35 @@ def _refusal(probe: Probe, text: str, **more: Any) -> tuple[int, int]:
     return answer.status_code, int(answer.json().get("status", 0))
 
 
+def dead_token(probe: Probe) -> Seen:
+    """A task with a token that nobody issued: refused at the handshake, or as the first thing that is said."""
+    from nls.websocket import WebSocketBadStatusException, create_connection
+
+    token = uuid.uuid4().hex  # the form of one
+    try:
+        connection = create_connection(
+            probe.target.nls_websocket, timeout=probe_clients.TIMEOUT_SECONDS, header=[f"X-NLS-Token: {token}"]
+        )
+    except WebSocketBadStatusException as error:
+        return Seen.judged(f"handshake: HTTP {error.status_code}", error.status_code == 403)
+    try:
+        header = {
+            "message_id": uuid.uuid4().hex,
+            "task_id": uuid.uuid4().hex,
+            "namespace": "SpeechTranscriber",
+            "name": "StartTranscription",
+            "appkey": probe.target.appkey,
+        }
+        connection.send(json.dumps({"header": header, "payload": {"format": "pcm", "sample_rate": 16000}}))
+        said = json.loads(connection.recv())["header"]
+    finally:
+        connection.close()
+    return Seen.judged(
+        f"{said.get('name')} {said.get('status')}",
+        (said.get("name"), said.get("status")) == ("TaskFailed", TOKEN_REFUSED),
+    )
+
+
 CHECKS = (
     Check(
         "the speech service answers REST synthesis with `audio/mpeg` for PCM too",
@@ -80,5 +112,10 @@ CHECKS = (
         "the speech service refuses voices and texts with the codes of its error pages",
         "two syntheses that should be refused, at most 6 characters billed",
         refusals,
+    ),
+    Check(
+        "the speech gateway answers 403 or `TaskFailed` 40000001 for a token that is not good",
+        "one connection without a task",
+        dead_token,
     ),
 )

@@ -6,11 +6,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ops import probe_clients
 from ops.probe_check import NOT_SEEN, Check, Probe, Seen
+
+if TYPE_CHECKING:
+    from isikit.objects.presign import Presigner
 
 ROUNDS = 20
 EVENT_SECONDS = 60.0
@@ -121,6 +124,72 @@ def event_key(probe: Probe) -> Seen:
     return Seen(f"no job within {EVENT_SECONDS:.0f} s: is the trigger deployed?", NOT_SEEN)
 
 
+def _presigner(probe: Probe) -> Presigner:
+    """Of the scratch bucket, as the leases function signs."""
+    from isikit.credentials import Credentials  # the other checks need nothing of the layer
+    from isikit.objects.presign import Presigner
+
+    target = probe.target
+    credentials = Credentials({})
+    credentials.update(
+        {
+            "x-fc-access-key-id": target.access_key_id,
+            "x-fc-access-key-secret": target.access_key_secret,
+            "x-fc-security-token": target.security_token,
+        }
+    )
+    return Presigner(target.bucket, target.oss, target.region, credentials)
+
+
+def _said(answer: Any) -> str:
+    """Status and code of a refusal."""
+    code = answer.text.partition("<Code>")[2].partition("</Code>")[0]
+    return f"{answer.status_code} {code}".strip()
+
+
+def empty_form_field(probe: Probe) -> Seen:
+    """A form whose empty field is bound to be empty: sent as it is, and filled in by its holder."""
+    import requests
+
+    presigner = _presigner(probe)
+
+    def send(key: str, agent: str) -> str:
+        bound = {"x-oss-content-type": "audio/wav", "x-oss-meta-agent": "", "success_action_status": "201"}
+        form = presigner.form(key, seconds=60, least_bytes=1, most_bytes=9, fields=bound)
+        return _said(
+            requests.post(
+                form.url,
+                data={**form.fields, "x-oss-meta-agent": agent},
+                files={"file": ("a.wav", b"RIFF", "audio/wav")},
+                timeout=probe_clients.TIMEOUT_SECONDS,
+            )
+        )
+
+    key = probe.key("form")
+    filled, empty = send(key, "x"), send(key, "")
+    if empty != "201":
+        return Seen.judged(f"filled in: {filled}; empty: {empty}", False)
+    stored = probe.bucket().head_object(key).headers.get("x-oss-meta-agent")
+    text = f"filled in: {filled}; empty: {empty}, stored as {'none' if stored is None else repr(stored)}"
+    return Seen.judged(text, filled.startswith("403 ") and not stored)
+
+
+def signed_length(probe: Probe) -> Seen:
+    """A presigned PUT of four bytes: with three, with five, with four."""
+    import requests
+
+    headers = {"Content-Type": "audio/wav", "x-oss-forbid-overwrite": "true"}
+    upload = _presigner(probe).put(probe.key("put"), seconds=60, size_bytes=4, headers=headers)
+    said = {
+        len(body): _said(
+            requests.put(upload.url, data=body, headers=upload.headers, timeout=probe_clients.TIMEOUT_SECONDS)
+        )
+        for body in (b"RIF", b"RIFFF", b"RIFF")
+    }
+    text = "; ".join(f"{size} bytes: {what}" for size, what in said.items())
+    return Seen.judged(text, said == {3: "403 SignatureDoesNotMatch", 5: "403 SignatureDoesNotMatch", 4: "200"})
+
+
 CHECKS = (
     Check(
         "AppendObject at a wrong position is refused atomically, so that one of two racing appends wins",
@@ -147,5 +216,15 @@ CHECKS = (
         "`x-oss-range-behavior: standard` gives 416 for a range at the end of an object",
         "3 requests, one object of 10 bytes",
         range_at_the_end,
+    ),
+    Check(
+        'PostObject holds a condition `eq ""` on a form field that was sent empty, and stores empty metadata or none',
+        "3 requests, one object of 4 bytes",
+        empty_form_field,
+    ),
+    Check(
+        "a presigned V4 PUT with `content-length` among its additional headers is refused at any other length",
+        "3 requests, one object of 4 bytes",
+        signed_length,
     ),
 )

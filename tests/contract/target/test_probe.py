@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -41,11 +42,12 @@ def test_every_check_is_of_a_row() -> None:
 def test_the_probe_finds_localcloud_as_believed(tmp_path: Path) -> None:
     with local_cloud.running(tmp_path / "out") as local:
         command = [sys.executable, "-m", "ops.probe", "--local", str(local.out / "local.json")]
-        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        whole = {**os.environ, "PYTHONPATH": ".:shared"}  # as scripts/probe
+        told = subprocess.run(command, cwd=ROOT, env=whole, capture_output=True, text=True, timeout=60)
         assert told.returncode == 0, told.stderr
         assert "Nothing was done" in told.stdout
         assert sum(count for name, count in local.counters().items() if name == "nls.synthesis") == 0
-        done = subprocess.run([*command, "--yes"], cwd=ROOT, capture_output=True, text=True, timeout=100)
+        done = subprocess.run([*command, "--yes"], cwd=ROOT, env=whole, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith(f"\n{len(probe.CHECKS)} {AS_BELIEVED}\n"), done.stdout
     assert "could not be deleted" not in done.stdout

@@ -113,7 +113,7 @@ class OssConfig(_Closed):
                 "oss:ObjectCreated:AppendObject",
             ]
         ],
-        Meta(min_length=4),
+        Meta(min_length=5),
     ]
     filter: Filter
 

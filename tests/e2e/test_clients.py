@@ -71,7 +71,7 @@ class Desk:
             return said
 
         app = web.Application()
-        app.router.add_post("/v1/token", lease)
+        app.router.add_route("*", "/v1/token", lease)
         return app
 
 
@@ -97,6 +97,10 @@ def _too_many_today(_: dict[str, Any]) -> web.Response:
 
 def _forbidden(_: dict[str, Any]) -> web.Response:
     return web.json_response({"code": "lease.not_allowed"}, status=403)
+
+
+def _elsewhere(place: str) -> Callable[[dict[str, Any]], web.Response]:
+    return lambda _: web.Response(status=302, headers={"Location": place})
 
 
 @contextmanager
@@ -178,6 +182,15 @@ def test_a_refusal_that_stays_is_told_at_once(local: Local, recording: Path, cli
         said = client(url, recording)
     assert (said.status, said.lines, at_work.asked) == (1, [], 1)
     assert code in said.errors
+
+
+@both
+def test_a_redirect_is_not_followed_for_it_would_carry_the_key_along(
+    local: Local, recording: Path, client: Any
+) -> None:
+    with desk(local) as (other, place), desk(local, _elsewhere(place.replace("127.0.0.1", "localhost"))) as (_, url):
+        said = client(url, recording)
+    assert (said.status, said.lines, other.asked) == (1, [], 0)
 
 
 @both

@@ -88,6 +88,7 @@ export class Leases {
         headers: { "Content-Type": "application/json", ...(await headers()) },
         body: JSON.stringify(wish),
         cache: "no-store",
+        redirect: "manual", // it would carry the API key along, to any host
         signal,
       });
     } catch (error) {

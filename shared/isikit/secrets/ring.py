@@ -105,8 +105,10 @@ class KeyRing:
 
     async def _not_older(self, seconds: float) -> Keys:
         """Keys that were asked for within that time; the old ones where asking does not help."""
+        if self._keys is not None and self._is_within(seconds):
+            return self._keys  # nobody waits while the file is read for the sake of somebody's invented secret
         async with self._lock:
-            if self._keys is None or not 0 <= self._clock() - self._read_at < seconds:
+            if self._keys is None or not self._is_within(seconds):
                 try:
                     self._keys = await self._read()
                 except KeysUnavailable as error:
@@ -115,6 +117,9 @@ class KeyRing:
                     self._read_at = self._clock()  # the keys we have go on working
                     logs.failure("keys.refused", error)
             return self._keys
+
+    def _is_within(self, seconds: float) -> bool:
+        return 0 <= self._clock() - self._read_at < seconds
 
     async def _read(self) -> Keys:
         try:

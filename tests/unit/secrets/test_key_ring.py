@@ -103,3 +103,26 @@ async def test_an_outage_while_reading_again_keeps_the_keys(capsys: pytest.Captu
         await ring.open(_sealed(2), purpose="say", aad=b"a")
     assert "keys.refused" in capsys.readouterr().out
     assert await ring.open(_sealed(1), purpose="say", aad=b"a") == b"text"
+
+
+async def test_nobody_with_a_right_secret_waits_while_the_file_is_read_for_a_wrong_one() -> None:
+    right = "1" * 43
+    bucket, clock, gate = Bucket(_file(1)), Clock(), asyncio.Event()
+    assert bucket.data is not None
+    bucket.data = json.dumps({**json.loads(bucket.data), "route_secrets": [right]}).encode()
+    ring = KeyRing(bucket, clock=clock)
+    assert await ring.proves(lambda keys: keys.is_route_secret(right))
+    clock.now += 31
+    answered = bucket.get
+
+    async def hanging(key: str) -> tuple[Any, bytes] | None:
+        await gate.wait()
+        return await answered(key)
+
+    bucket.get = hanging  # type: ignore[method-assign]
+    wrong = asyncio.create_task(ring.proves(lambda keys: keys.is_route_secret("invented")))
+    await asyncio.sleep(0)
+    assert await asyncio.wait_for(ring.proves(lambda keys: keys.is_route_secret(right)), 5)
+    assert not wrong.done()
+    gate.set()
+    assert not await wrong

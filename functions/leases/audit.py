@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from isikit import logs
-from isikit.errors import IsiError
+from isikit.errors import IsiError, Refused
 from isikit.identity import Caller
 
 What = Literal["lease", "upload"]
@@ -37,4 +37,5 @@ class Audit:
 
     def refused(self, error: IsiError) -> None:
         """It was not, and why: nobody who is known, not allowed, a mistake, a limit, or something that is down."""
-        logs.event(f"{self._what}.refused", level="warning", reason=error.code, **self._caller)
+        door = {"door": error.door} if isinstance(error, Refused) else {}
+        logs.event(f"{self._what}.refused", level="warning", reason=error.code, **self._caller, **door)

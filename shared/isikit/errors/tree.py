@@ -175,7 +175,17 @@ class IdentityError(IsiError):
 
 
 class Refused(IdentityError):
-    """One answer for every reason, so that a wrong key cannot be told from a wrong tenant."""
+    """One answer for every reason, so that a wrong key cannot be told from a wrong tenant.
+
+    Parameters
+    ----------
+    door
+        At which door, for the log: the answer never tells.
+    """
+
+    def __init__(self, door: str = "") -> None:
+        super().__init__()
+        self.door = door
 
 
 class IssuerUnavailable(IdentityError):

@@ -93,7 +93,7 @@ class Doors:
         if caller is None:
             logs.event("identity.refused", level="warning", door=door)
             await self._pause(max(0.0, begun_at + REFUSAL_SECONDS - time.monotonic()))
-            raise Refused
+            raise Refused(door)
         context.update(tenant_id=caller.tenant.id)
         return caller
 

@@ -57,7 +57,9 @@ async def test_an_audit_names_door_subject_and_the_end_of_the_appkey(world: Any,
 @pytest.mark.parametrize(
     ("change", "call", "reason", "door"),
     [
-        ({}, {"key": "k-one.wrongwrongwrongwrong"}, "identity.refused", None),
+        ({}, {"key": "k-one.wrongwrongwrongwrong"}, "identity.refused", "api_key"),
+        ({}, {"key": ""}, "identity.refused", "none"),
+        ({}, {"key": "", "Authorization": "Bearer x.y.z"}, "identity.refused", "jwt"),
         ({"lease": False}, {}, "lease.not_allowed", "api_key"),
         ({"quotas": {"leases": 0}}, {}, "limit.quota", "api_key"),
         ({}, {"Origin": "https://evil.example.com"}, "identity.origin", "api_key"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from localcloud.account import Account
 from localcloud.clock import Clock
 from localcloud.faults import SERVICES, Faults
 from localcloud.fc import FunctionCompute
@@ -18,20 +19,21 @@ _FAULT_DEFAULTS = (("operation", ""), ("action", "error"), ("when", "before"))
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def make_app(faults: Faults, clock: Clock, fc: FunctionCompute, speech: Limits) -> web.Application:
+def make_app(account: Account, faults: Faults, clock: Clock, fc: FunctionCompute, speech: Limits) -> web.Application:
     """The door's application.
 
     `GET /counters`, `POST|DELETE /faults`, `POST /clock`, `POST /quotas` (the speech service's tasks at once),
-    `GET /instances`, `GET /async`, `POST /timers`, `POST /migrated`. Errors are `{"error": text}` with 400 for a wrong
+    `POST /roles` (of another account), `GET /instances`, `GET /async`, `POST /timers`, `POST /migrated`. Errors are `{"error": text}` with 400 for a wrong
     request and 404 for what is not there.
     """
-    door = _Door(faults, clock, fc, speech)
+    door = _Door(account, faults, clock, fc, speech)
     app = web.Application(middlewares=[_errors])
     app.router.add_get("/counters", door.counters)
     app.router.add_post("/faults", door.arm)
     app.router.add_delete("/faults", door.disarm)
     app.router.add_post("/clock", door.move_clock)
     app.router.add_post("/quotas", door.set_quotas)
+    app.router.add_post("/roles", door.lend)
     app.router.add_get("/instances", door.instances)
     app.router.add_post("/timers", door.fire_timer)
     app.router.add_post("/migrated", door.migrate)
@@ -41,6 +43,7 @@ def make_app(faults: Faults, clock: Clock, fc: FunctionCompute, speech: Limits) 
 
 @dataclass(frozen=True, slots=True)
 class _Door:
+    _account: Account
     _faults: Faults
     _clock: Clock
     _fc: FunctionCompute
@@ -82,6 +85,14 @@ class _Door:
         except ValueError as error:
             raise _wrong(str(error)) from error
         return web.json_response(self._speech.concurrency)
+
+    async def lend(self, request: web.Request) -> web.Response:
+        given = await _object(request)
+        role_arn, trusts = given.get("role_arn"), given.get("trusts")
+        if not isinstance(role_arn, str) or not isinstance(trusts, list):
+            raise _wrong("role_arn is a text, trusts a list of principals as role/speech-token-dev")
+        self._account.lend(role_arn, *map(str, trusts))
+        return web.json_response({"role_arn": role_arn}, status=201)
 
     async def instances(self, _: web.Request) -> web.Response:
         return web.json_response(

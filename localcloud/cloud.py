@@ -152,7 +152,7 @@ class Cloud:
         desk = gateway.Desk(self.clock, fc)
         await self._serve(
             fc=fc.control_app(),
-            admin=desk.at(admin.make_app(self.faults, self.clock, fc, self.speech_limits)),
+            admin=desk.at(admin.make_app(self.account, self.faults, self.clock, fc, self.speech_limits)),
             gateway=gateway.make_app(routes, desk.policies),
         )
         write_whole(self.workspace.endpoints, asdict(endpoints))

@@ -55,6 +55,7 @@ async def test_faults_are_armed_and_disarmed(admin: Any) -> None:
         ("/clock", b'{"advance_seconds": "1"}'),
         ("/clock", b'{"advance_seconds": -1}'),
         ("/clock", b"{}"),
+        ("/roles", b'{"role_arn": "acs:ram::1:role/x"}'),
         ("/quotas", b'{"tts": -1}'),
         ("/quotas", b'{"tts": 1.5}'),
         ("/quotas", b'{"speech": 20}'),

@@ -8,13 +8,21 @@ import pytest
 
 from support import lease_tenants
 from support.local_cloud import Local, running
+from support.login import Login, issuing
 from support.thawing import Thawing, thawing
 
 
 @pytest.fixture(scope="session")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+def login() -> Iterator[Login]:
+    """An issuer of tokens that the functions of `local` can ask for its keys."""
+    with issuing() as issuer:
+        yield issuer
+
+
+@pytest.fixture(scope="session")
+def local(tmp_path_factory: pytest.TempPathFactory, login: Login) -> Iterator[Local]:
     with running(tmp_path_factory.mktemp("local") / "out") as cloud:
-        lease_tenants.add(cloud)  # before the first request: the functions look again after half a minute
+        lease_tenants.add(cloud, login)  # before the first request: the functions look again after half a minute
         yield cloud
 
 

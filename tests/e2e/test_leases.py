@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import oss2
 import pytest
 import requests
 
 from ops.demo import lease
-from support.lease_tenants import FOREIGN_ORIGIN, ORIGIN, OTHER_ORIGIN, key_of
+from support.lease_tenants import FOREIGN_ORIGIN, ORIGIN, OTHER_ORIGIN, bucket_of, key_of
 from support.local_cloud import Local
 
 pytestmark = pytest.mark.xdist_group("e2e")
@@ -48,6 +49,20 @@ def test_a_tenant_s_rate_is_held_and_told(local: Local) -> None:
 def test_a_tenant_without_leave_gets_no_lease(local: Local) -> None:
     answer = local.post("/v1/token", headers=key_of("desk"))
     assert (answer.status_code, answer.json()["code"]) == (403, "lease.not_allowed")
+
+
+def test_a_tenant_with_a_role_speaks_with_a_token_of_the_role_s_account(local: Local) -> None:
+    own = local.post("/v1/token", headers=key_of("web")).json()
+    before = local.counters()
+    answers = [local.post("/v1/token", headers=key_of("apart"), json={"use": "tts"}) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200], answers[0].text
+    assert len({answer.json()["token"] for answer in answers} | {own["token"]}) == 2
+    calls = {name: local.counters()[name] - before.get(name, 0) for name in ("pop.AssumeRole", "pop.CreateToken")}
+    assert calls == {"pop.AssumeRole": 1, "pop.CreateToken": 1}
+    state = bucket_of(local, local.config["oss"]["buckets"]["state"])
+    kept = {found.key.split("/")[1] for found in oss2.ObjectIterator(state, prefix="tokens/")}
+    assert {"own", "role-6543210987654321-leases"} <= kept
+    assert len(lease.speak(answers[0].json(), "Hello from the other account.")) > 16000
 
 
 def test_a_page_asks_first_and_gets_an_answer_it_may_read(local: Local) -> None:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import oss2
+import requests
 
 from ops.cross_origin import allow_uploads
 from ops.endpoints import Endpoints
 from support.local_cloud import Local
+from support.login import Login
 
 ORIGIN, OTHER_ORIGIN, FOREIGN_ORIGIN = "https://app.example.com", "https://desk.example.com", "https://evil.example.com"
+OTHER_ACCOUNTS_ROLE = "acs:ram::6543210987654321:role/leases"
 SECRET = "for-tests-only-" + "s" * 28
 
 
@@ -22,7 +25,7 @@ def key_of(tenant_id: str) -> dict[str, str]:
     return {"X-Api-Key": f"{tenant_id}.{SECRET}"}
 
 
-def add(cloud: Local) -> None:
+def add(cloud: Local, login: Login) -> None:
     """Write them into the tenants file of a localcloud that nobody has called yet; open its bucket to their pages."""
     appkeys = [{"appkey": cloud.config["nls"]["appkey"], "locale": "zh-CN", "sample_rate_hz": 16000}]
     state, recordings = (cloud.config["oss"]["buckets"][kind] for kind in ("state", "recordings"))
@@ -31,9 +34,13 @@ def add(cloud: Local) -> None:
     content["tenants"] += [
         _tenant("web", lease=True, appkeys=appkeys, origins=[ORIGIN]),
         _tenant("desk", origins=[OTHER_ORIGIN]),
+        {"id": "staff", "lease": True, "appkeys": appkeys, "jwt": login.doors},
+        _tenant("apart", lease=True, appkeys=appkeys, role_arn=OTHER_ACCOUNTS_ROLE),
         _tenant("limited", lease=True, appkeys=appkeys, rates={"leases": "2/hour"}, quotas={"uploads": 1}),
     ]
     bucket.put_object("config/tenants.json", json.dumps(content))
+    trusting = {"role_arn": OTHER_ACCOUNTS_ROLE, "trusts": ["role/speech-token-local"]}
+    requests.post(cloud.config["admin"] + "/roles", json=trusting, timeout=10).raise_for_status()
     allow_uploads(Endpoints.read(Path(cloud.out) / "run" / "endpoints.json"), state, recordings)
 
 

@@ -14,6 +14,7 @@ from functions.transcripts import handover, mode, publish, report
 from functions.transcripts.admission import admit
 from functions.transcripts.audio import Sound, layout_of, sides_of
 from functions.transcripts.handover import LetGo
+from functions.transcripts.headless import is_headless, with_header
 from functions.transcripts.job import MAX_CRASHES, Begin, Job, Postponed, Verdict
 from functions.transcripts.mode import Plan, SentenceMode, WholeMode
 from functions.transcripts.process import Transcripts
@@ -28,7 +29,7 @@ from isikit.stamps import rfc3339
 
 if TYPE_CHECKING:
     from functions.transcripts.job_journal import JobJournal
-    from isikit.tenants import Tenant
+    from isikit.tenants import Source, Tenant
 
 MAX_BYTES: Final = 256 * 1024 * 1024  # 20 minutes of CD-quality stereo are 212 MB
 DECODE_SECONDS: Final = 180.0
@@ -92,14 +93,13 @@ async def verdict_on(
     appkeys = mode.appkeys_of(tenant, None if rule is None else rule.locale)
     if not appkeys:
         return mode.no_appkey()
-    wish: mode.Wish = "auto" if rule is None else rule.mode
     waited = job.latest.postponed
     if waited is not None:  # its length is known: it need not be decoded to be postponed once more
         held = await admit(step.n, waited.seconds, waited.audio_ms, tenant, journal, process)
         if held is not None:
             return held
     async with process.decoding:
-        heard = await _hear(job, step, wish, appkeys, process, deadline)
+        heard = _with_roles(await _hear(job, step, rule, appkeys, process, deadline), rule)
     if isinstance(heard, Verdict):
         return await _quarantined(heard, job, step, process) if heard.state == "quarantined" else heard
     held = await admit(step.n, heard.billed_seconds, heard.duration_ms, tenant, journal, process)
@@ -115,11 +115,15 @@ async def verdict_on(
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A recording as far as its mode needs it: decoded, or as the file it is, with the plan for it."""
+    """A recording as far as its mode needs it: decoded, or as the file it is, with the plan for it.
+
+    `headless`: the file has a header only here, by the tenant's rule.
+    """
 
     plan: Plan
     sound: Sound | None = field(default=None, repr=False)
     data: bytes = field(default=b"", repr=False)
+    headless: bool = False
 
     @property
     def billed_seconds(self) -> int:
@@ -142,6 +146,13 @@ class Heard:
         )
 
 
+def _with_roles(heard: Heard | Verdict, rule: Source | None) -> Heard | Verdict:
+    """With who speaks on which channel, where the tenant's rule says so."""
+    if isinstance(heard, Verdict) or rule is None:
+        return heard
+    return replace(heard, plan=replace(heard.plan, roles={str(at): role for at, role in rule.channel_roles.items()}))
+
+
 async def _made_before(job: Job, step: Begin, process: Transcripts) -> Verdict | None:
     """The verdict of the generation before, where that was done and its files are still kept: never paid twice.
 
@@ -161,7 +172,7 @@ async def _made_before(job: Job, step: Begin, process: Transcripts) -> Verdict |
 
 
 async def _hear(
-    job: Job, step: Begin, wish: mode.Wish, appkeys: dict[int, str], process: Transcripts, deadline: Deadline
+    job: Job, step: Begin, rule: Source | None, appkeys: dict[int, str], process: Transcripts, deadline: Deadline
 ) -> Heard | Verdict:
     """Fetch the recording, look into it, and choose its mode.
 
@@ -171,6 +182,9 @@ async def _hear(
     data = await _fetched(job, process)
     if isinstance(data, Verdict):
         return data
+    wish: mode.Wish = "auto" if rule is None else rule.mode
+    headless = rule is not None and is_headless(data, rule)
+    data = with_header(data, rule) if headless and rule is not None else data
     offered = process.offered()
     if wish == "realtime" and wish not in offered:
         return mode.not_offered(wish)
@@ -188,7 +202,11 @@ async def _hear(
         return measured
     whole = mode.as_a_whole(wish, measured, len(data), appkeys, offered)
     if not isinstance(whole, str):
-        return replace(whole, channels=measured.channels) if isinstance(whole, Verdict) else Heard(whole, data=data)
+        return (
+            replace(whole, channels=measured.channels)
+            if isinstance(whole, Verdict)
+            else Heard(whole, data=data, headless=headless)
+        )
     sound = await _sound(data, mode.LONGEST_SENTENCE_MODE_MS, step, appkeys, process, deadline)
     if not isinstance(sound, Sound):
         return sound
@@ -275,7 +293,9 @@ async def _recognised(
     if plan.silent:
         return await handover.written(job, step.n, plan, (), process)  # nothing to pay for
     if plan.mode == "file":
-        if not await handover.copied(job, plan, process):
+        if heard.headless:
+            await handover.headed(job, plan, heard.data, process)
+        elif not await handover.copied(job, plan, process):
             return _replaced()
         return await handover.submit(job, step.n, "first", plan, journal, process, deadline)
     turns = await _at_once(heard, plan, process, deadline)
@@ -310,6 +330,7 @@ async def _done(
         mode=plan.mode,
         config_digest=plan.digest(),
         created_at=rfc3339(process.clock()),
+        roles=plan.roles,
     )
     generation = job.latest.number
     made = files(transcript, job, generation)

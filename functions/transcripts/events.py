@@ -174,6 +174,8 @@ def why_skipped(created: Created, recordings_bucket: str) -> str | None:
         return "event.folder"
     if not created.key.startswith(INPUT):
         return "event.not_input"
+    if created.key.endswith(".json"):
+        return "event.sidecar"  # says something of the recording beside it, see `source`
     return None
 
 

@@ -51,6 +51,12 @@ def work_key(job: Job, generation: int, container: str) -> str:
     return f"work/{job.id}/{generation}.{mode.EXTENSIONS[container]}"
 
 
+async def headed(job: Job, plan: WholeMode, data: bytes, process: Transcripts) -> None:
+    """Put what was made of a headerless recording in the copy's place."""
+    key = work_key(job, job.latest.number, plan.container)
+    await process.state.put(key, data, content_type="audio/wav")
+
+
 async def copied(job: Job, plan: WholeMode, process: Transcripts) -> bool:
     """Make the copy; False where the recording is not the one any more that the job is of."""
     try:
@@ -180,6 +186,7 @@ async def written(job: Job, n: int, plan: WholeMode, turns: tuple[Turn, ...], pr
             mode=plan.mode,
             config_digest=plan.digest(),
             created_at=rfc3339(process.clock()),
+            roles=plan.roles,
         ),
         job,
         generation,

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 import msgspec
@@ -297,7 +297,10 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A recording's job. `tenant` is the name in its path, known or not ("" where there is none)."""
+    """A recording's job. `tenant` is the name in its path, known or not ("" where there is none).
+
+    `metadata` is what its uploader said of the call, as `source` has it.
+    """
 
     id: str
     bucket: str
@@ -307,6 +310,7 @@ class Job:
     tenant: str
     call_id: str | None
     generations: tuple[Generation, ...] = (Generation(1),)
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def latest(self) -> Generation:
@@ -463,6 +467,7 @@ def _received(record: Mapping[str, Any]) -> Job:
         tenant=record["tenant"],
         call_id=record["call_id"],
         generations=(_opened(record),),
+        metadata=record.get("metadata", {}),
     )
 
 

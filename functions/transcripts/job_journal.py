@@ -141,6 +141,7 @@ class JobJournal:
                 "size": created.size,
                 "tenant": source.tenant,
                 "call_id": source.call_id,
+                "metadata": dict(source.metadata),
                 "uploaded_at": created.uploaded_at,
                 "request_id": created.request_id,
             }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
@@ -62,6 +62,7 @@ class SentenceMode:
     appkey: str
     rate_hz: int
     mode: str = "sentence"
+    roles: Mapping[str, str] = field(default_factory=dict)
 
     def digest(self) -> str:
         """A digest of all that decides the transcript besides the recording: 64 hex digits."""
@@ -86,6 +87,8 @@ class WholeMode:
         In the file.
     silent
         There is nothing in it to recognise.
+    roles
+        Who speaks on a channel, by the tenant's rule.
     """
 
     mode: Literal["file", "flash", "realtime"]
@@ -98,6 +101,7 @@ class WholeMode:
     container: str
     source_rate_hz: int
     silent: bool = False
+    roles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def adaptive(self) -> bool:

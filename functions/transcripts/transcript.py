@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +16,8 @@ from isikit.nls.sentences import Sentence, Word
 
 SCHEMA: Final = "transcript/1"
 NAME: Final = "transcript"
+ROLE_SOURCE: Final = "channel_roles"
+"""The rule in the tenants file; the only source of roles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Transcript:
         Channels in the recording.
     layout
         How those relate. Two channels that hold the same sound are recognised once, as channel 0.
+    roles
+        Who speaks on a channel, as the tenant's rule for the recording's source says; nobody guesses.
     config_digest
         Digest of mode, AppKey and everything else but the recording that decides the text.
     created_at
@@ -56,11 +60,16 @@ class Transcript:
     mode: str
     config_digest: str
     created_at: str
+    roles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
         """All that was said, one turn a line."""
         return "\n".join(turn.text for turn in self.turns)
+
+    def role(self, channel: int) -> str | None:
+        """Who speaks on a channel. Where both hold the same sound, both speak on either."""
+        return None if self.layout == "same_on_both_sides" else self.roles.get(str(channel))
 
     @property
     def labelled(self) -> bool:
@@ -123,13 +132,17 @@ def document(transcript: Transcript, job: Job, generation: int) -> dict[str, Any
         "sample_rate_hz": transcript.rate_hz,
         "channels": transcript.channels,
         "layout": transcript.layout,
+        "metadata": dict(job.metadata),
+        "role_source": ROLE_SOURCE if any(transcript.role(each) for each in range(transcript.channels)) else None,
         "text": transcript.text,
-        "turns": [_told(turn) for turn in transcript.turns],
+        "turns": [_told(turn, transcript.role(turn.channel)) for turn in transcript.turns],
     }
 
 
-def _told(turn: Turn) -> dict[str, Any]:
+def _told(turn: Turn, role: str | None) -> dict[str, Any]:
     told: dict[str, Any] = msgspec.to_builtins(turn)
+    if role is not None:
+        told["role"] = role
     if not turn.words:
         del told["words"]
     return told

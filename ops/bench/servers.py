@@ -16,6 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from alibabacloud_fc20230330 import models
+from alibabacloud_fc20230330.client import Client
+from alibabacloud_tea_openapi.utils_models import Config
+
 from ops.build import ROOT
 from ops.deploy import STAGE
 
@@ -65,6 +69,12 @@ class Function:
     headers: Mapping[str, str]
 
 
+def control(endpoints: Mapping[str, Any]) -> Client:
+    """The official client of a localcloud's Function Compute, by `run/endpoints.json`."""
+    key = {"access_key_id": endpoints["access_key_id"], "access_key_secret": endpoints["access_key_secret"]}
+    return Client(Config(endpoint=endpoints["fc"].removeprefix("http://"), protocol="http", **key))
+
+
 def function(endpoints: Mapping[str, Any], name: str) -> Function:
     """What to know of a deployed function.
 
@@ -75,13 +85,7 @@ def function(endpoints: Mapping[str, Any], name: str) -> Function:
     name
         `token`, `tts` or `asr`.
     """
-    from alibabacloud_fc20230330 import models
-    from alibabacloud_fc20230330.client import Client
-    from alibabacloud_tea_openapi.utils_models import Config
-
-    key = {"access_key_id": endpoints["access_key_id"], "access_key_secret": endpoints["access_key_secret"]}
-    client = Client(Config(endpoint=endpoints["fc"].removeprefix("http://"), protocol="http", **key))
-    deployed = client.get_function(f"speech-{name}-{STAGE}", models.GetFunctionRequest()).body
+    deployed = control(endpoints).get_function(f"speech-{name}-{STAGE}", models.GetFunctionRequest()).body
     environment = {
         **deployed.environment_variables,
         "FC_FUNCTION_NAME": deployed.function_name,
@@ -98,8 +102,8 @@ def function(endpoints: Mapping[str, Any], name: str) -> Function:
         "x-fc-function-timeout": "60",
         "x-fc-region": endpoints["region"],
         "x-fc-account-id": endpoints["account_id"],
-        "x-fc-access-key-id": key["access_key_id"],
-        "x-fc-access-key-secret": key["access_key_secret"],
+        "x-fc-access-key-id": endpoints["access_key_id"],
+        "x-fc-access-key-secret": endpoints["access_key_secret"],
     }
     return Function(deployed.custom_runtime_config.command[-1], environment, headers)
 

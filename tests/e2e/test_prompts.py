@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 
 import oss2
 import pytest
@@ -47,17 +46,6 @@ def test_a_known_etag_is_304_and_a_range_is_206(local: Local) -> None:
     part = requests.get(url, headers={"Range": "bytes=0-43"}, timeout=10)
     assert (part.status_code, part.content) == (206, whole.content[:44])
     assert part.content[:4] == b"RIFF"
-
-
-def test_fifty_clients_that_ask_at_once_over_two_instances_cost_one_synthesis(local: Local) -> None:
-    body = {"text": new_text(), "retention": "permanent", "consumer": "asterisk"}
-    before = local.counters().get("nls.synthesis", 0)
-    with ThreadPoolExecutor(50) as pool:
-        answers = list(pool.map(lambda _: local.post("/v1/prompts", json=body), range(50)))
-    assert {answer.status_code for answer in answers} == {200}
-    assert len({answer.json()["url"] for answer in answers}) == 1
-    assert local.counters()["nls.synthesis"] == before + 1
-    assert sum(answer.json()["billed"]["calls"] for answer in answers) == 1
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,13 @@ class _FreshAdapter(HTTPAdapter):
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _FreshHTTPPool, "https": _FreshHTTPSPool}
 
+    def build_response(self, req: Any, resp: Any) -> requests.Response:
+        response = super().build_response(req, resp)
+        # Whoever uploads an object says what its Content-Encoding is, whatever its bytes are: 300 KB that are "gzip"
+        # unpack to 300 MB in our memory, and bytes that are none could never be read. We ask for no encoding at all.
+        resp.headers.pop("Content-Encoding", None)
+        return response
+
 
 class _Session(requests.Session):
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
@@ -58,8 +65,12 @@ class _Session(requests.Session):
 
 
 def session(pool_size: int) -> requests.Session:
-    """A session with up to `pool_size` kept connections per host, no redirects, no retries, no proxy or netrc."""
+    """A session with up to `pool_size` kept connections per host, no redirects, no retries, no proxy or netrc.
+
+    Bodies come as they are sent, never unpacked.
+    """
     fresh = _Session()
+    fresh.headers["Accept-Encoding"] = "identity"
     fresh.trust_env = False
     adapter = _FreshAdapter(pool_connections=4, pool_maxsize=pool_size)
     fresh.mount("http://", adapter)

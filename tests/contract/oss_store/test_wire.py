@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -183,6 +184,17 @@ async def test_both_answers_to_a_range_beyond_the_end_are_understood(status: int
     with answering(answer) as endpoint:
         tail = await store_on(endpoint).tail("a", start=10)
     assert (tail.data, tail.end, tail.server_time) == (b"", 5, 1_700_000_000.0)
+
+
+@pytest.mark.parametrize("body", [gzip.compress(bytes(1_000_000)), b"RIFF and nothing that is packed"])
+async def test_what_an_uploader_calls_gzip_is_not_unpacked(body: bytes) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body, headers={**HEADERS, "Content-Encoding": "gzip"})
+
+    with answering(answer) as endpoint:
+        found = await store_on(endpoint).get("a")
+    assert found is not None
+    assert (found[0].size, found[1]) == (len(body), body)
 
 
 async def test_metadata_in_utf_8_that_others_wrote_is_read_as_such() -> None:

@@ -81,12 +81,13 @@ class Functions:
         for trigger in props.get("triggers", []):
             self._put_trigger(name, trigger)
         if config := props.get("asyncInvokeConfig"):
-            self._client.put_async_invoke_config(
-                name,
-                models.PutAsyncInvokeConfigRequest(
-                    body=models.PutAsyncInvokeConfigInput().from_map(config), qualifier=config["qualifier"]
-                ),
-            )
+            self.put_async_config(name, config)
+
+    def put_async_config(self, name: str, config: dict[str, Any]) -> None:
+        """Write how often asynchronous calls are repeated, and who is told of their end (`destinationConfig`)."""
+        body = models.PutAsyncInvokeConfigInput().from_map(config)
+        request = models.PutAsyncInvokeConfigRequest(body=body, qualifier=config["qualifier"])
+        self._client.put_async_invoke_config(name, request)
 
     def _point_alias(self, name: str, version: str) -> None:
         if self._exists(lambda: self._client.get_alias(name, ALIAS)):

@@ -65,7 +65,8 @@ class Need:
     min_life_seconds
         It must live that long; unless all of them are shorter, which the caller has to notice.
     ahead
-        The caller has a token that lives long enough, and wants a young one without waiting for anybody.
+        The caller has a token that lives long enough, and wants one that is young for that minimum, without waiting
+        for anybody.
     refused
         Ids that the speech service refused.
     """
@@ -77,11 +78,12 @@ class Need:
     def accepts(self, token: SpeechToken, now: float) -> bool:
         """Whether that token will do at `now`. A refused one is accepted here, and then marked."""
         left = token.expires_at - now
-        young = token.is_young(now, now) and left > 0
-        if self.ahead or young:
+        if self.ahead:
+            return left > 0 and token.is_young(now, now, self.min_life_seconds)
+        if left > 0 and token.is_young(now, now):
             # A young one that is too short shows how long they live: a new one would be no better.
             life = token.expires_at - (now if token.issued_at is None else token.issued_at)
-            return young and (self.ahead or left >= self.min_life_seconds or life < self.min_life_seconds)
+            return left >= self.min_life_seconds or life < self.min_life_seconds
         return left >= self.min_life_seconds
 
 

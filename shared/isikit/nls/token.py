@@ -86,8 +86,9 @@ class TokenSource:
     async def get(self, min_life_seconds: int, deadline: Deadline) -> SpeechToken:
         """A token that lives at least `min_life_seconds` more.
 
-        In the last fifth of its life one request renews it, for at most 3 seconds; a failure costs nothing as long as
-        the token still lives long enough, and the others go on with it meanwhile.
+        In the last fifth of its life, or when it lives no more than a quarter longer than the minimum, one request
+        renews it, for at most 3 seconds; a failure costs nothing as long as the token still lives long enough, and the
+        others go on with it meanwhile.
 
         Raises
         ------
@@ -97,9 +98,10 @@ class TokenSource:
         """
         token = self._token
         if token is not None and self._left(token) >= min_life_seconds:
-            if token.is_young(self.now(), self._got_at) or len(self._flights) or self.now() < self._rest_until:
+            now = self.now()
+            if token.is_young(now, self._got_at, min_life_seconds) or len(self._flights) or now < self._rest_until:
                 return token
-            return await self._renew_ahead(token, deadline)
+            return await self._renew_ahead(token, min_life_seconds, deadline)
         fetched = await self._fetch(Need(min_life_seconds, refused=self._refused), deadline)
         if fetched is None or self._left(fetched) < min_life_seconds:
             raise TokenError(
@@ -120,9 +122,10 @@ class TokenSource:
     def _left(self, token: SpeechToken) -> float:
         return token.expires_at - self.now()
 
-    async def _renew_ahead(self, token: SpeechToken, deadline: Deadline) -> SpeechToken:
+    async def _renew_ahead(self, token: SpeechToken, min_life_seconds: int, deadline: Deadline) -> SpeechToken:
+        need = Need(min_life_seconds, ahead=True, refused=self._refused)
         try:
-            renewed = await self._fetch(Need(0, ahead=True, refused=self._refused), deadline.sooner(AHEAD_SECONDS))
+            renewed = await self._fetch(need, deadline.sooner(AHEAD_SECONDS))
         except IsiError as error:
             self._rest_until = self.now() + REST_SECONDS
             logs.failure("token.kept", error, level="warning", expires_in=int(self._left(token)))

@@ -14,7 +14,7 @@ from isikit.host.context import Deadline
 from isikit.journal import Journal
 from isikit.nls import token_log
 from isikit.nls.speech_token import SpeechToken
-from isikit.nls.token import TokenSources
+from isikit.nls.token import REST_SECONDS, TokenSources
 from support.memory_store import unanswered
 from support.sharing import DAY_SECONDS, LIFE, Account, soon, throttled
 
@@ -77,6 +77,39 @@ async def test_in_the_last_fifth_one_instance_renews_and_nobody_waits(seed: int,
     account.clock.move(token_log.FIRST_REST_SECONDS + 1)
     assert {(await source.get(LIFE, soon())).id for source in sources} == {f"{2:032x}"}
     assert account.api.calls == 2
+
+
+async def test_a_long_minimum_is_renewed_for_before_it_is_reached_so_that_nobody_waits(account: Account) -> None:
+    half = int(DAY_SECONDS / 2)
+    source, other = account.instance(), account.instance()
+    first = await source.get(half, soon())
+    account.clock.move(DAY_SECONDS - 1.26 * half)
+    assert (await source.get(half, soon())).id == first.id
+    account.clock.move(0.02 * half)
+    assert (await source.get(LIFE, soon())).id == first.id, "it is not this one's minimum that comes near"
+    second = await source.get(half, soon())
+    assert second.id != first.id
+    assert ((await other.get(half, soon())).id, account.paused, account.api.calls) == (second.id, 0, 2)
+
+
+async def test_a_long_minimum_that_comes_near_while_the_api_throttles_is_no_refusal_yet(account: Account) -> None:
+    half = int(DAY_SECONDS / 2)
+    source = account.instance()
+    first = await source.get(half, soon())
+    account.clock.move(DAY_SECONDS - 1.24 * half)
+    account.api.failing = throttled
+    assert (await source.get(half, soon())).id == first.id
+    account.api.failing = None
+    account.clock.move(REST_SECONDS + 1)
+    assert (await source.get(half, soon())).id != first.id
+
+
+async def test_tokens_that_live_hardly_longer_than_the_minimum_are_not_made_at_every_request(account: Account) -> None:
+    account.api.life_seconds = 1.01 * DAY_SECONDS / 2
+    source = account.instance()
+    for _ in range(10):
+        await source.get(int(DAY_SECONDS / 2), soon())
+    assert account.api.calls == 1
 
 
 async def test_a_token_that_lives_is_served_by_new_instances_too_while_the_api_throttles(account: Account) -> None:

@@ -1,7 +1,8 @@
 """`POST /v1/prompts/purge`: many prompts of a tenant deleted at once, page by page.
 
 Prompts are found by their recipes, which say voice, locale and age. What has lost its recipe is found by its master
-afterwards; its locale is not known, so that it goes only where no locale is asked for. When a prompt was last played is
+afterwards; its locale is not known, so that it goes only where no locale is asked for. Where the master is damaged too,
+a rendition tells voice and age; without one it goes only where neither is asked for. When a prompt was last played is
 not known either: players and instances keep copies, and a hit writes nothing.
 """
 
@@ -12,11 +13,13 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+from functions.prompts.cache import Health
 from functions.prompts.ids import ID, ONCE
 from functions.prompts.kept import remove
 from functions.prompts.prompt import Place, Retention
 from functions.prompts.request import Purge
 from functions.prompts.service import Prompts
+from functions.prompts.stored import Stored
 from isikit import logs
 from isikit.errors import FieldError, RequestError
 from isikit.host import context
@@ -41,7 +44,7 @@ _CURSOR: Final = re.compile(rf"([0-{len(_STEPS) - 1}])\.((?:{_SLOT.pattern})?)")
 @dataclass(frozen=True, slots=True)
 class _Found:
     place: Place
-    made_at: float
+    made_at: float | None
     voice: str
     locale: str | None
 
@@ -51,7 +54,7 @@ class _Found:
             "retention": self.place.retention,
             "voice": self.voice,
             "locale": self.locale,
-            "made_at": rfc3339(self.made_at),
+            "made_at": None if self.made_at is None else rfc3339(self.made_at),
         }
 
 
@@ -108,7 +111,7 @@ async def _purged(prompts: Prompts, places: list[Place], step: int, wish: Purge)
 
 def _fits(found: _Found, wish: Purge) -> bool:
     return (
-        (wish.made_before is None or found.made_at < wish.made_before)
+        (wish.made_before is None or (found.made_at is not None and found.made_at < wish.made_before))
         and wish.voice in (None, found.voice)
         and wish.locale in (None, found.locale)
     )
@@ -124,8 +127,19 @@ async def _by_recipe(prompts: Prompts, place: Place) -> _Found | None:
 async def _by_master(prompts: Prompts, place: Place) -> _Found | None:
     if await prompts.recipes.read(place) is not None:
         return None  # judged by its recipe
-    stored = (await prompts.cache.find(place.master_key)).stored
-    return None if stored is None else _Found(place, stored.last_modified, stored.voice, None)
+    look = await prompts.cache.find(place.master_key)
+    if look.health is Health.MISSING:
+        return None
+    stored = look.stored or await _rendition(prompts, place)
+    return _Found(place, stored.last_modified, stored.voice, None) if stored else _Found(place, None, "", None)
+
+
+async def _rendition(prompts: Prompts, place: Place) -> Stored | None:
+    """One that tells what its master would."""
+    for key in await prompts.cache.list(place.prefix):
+        if (stored := (await prompts.cache.find(key)).stored) is not None:
+            return stored
+    return None
 
 
 async def _slots(prompts: Prompts, tenant_id: str, step: int, after: str, limit: int) -> list[str]:

@@ -98,7 +98,7 @@ _PURGED: Final = _object(
                     "retention": {"enum": ["permanent", "day"]},
                     "voice": {"type": "string"},
                     "locale": {"type": ["string", "null"], "description": "null where the recipe is lost"},
-                    "made_at": {"type": "string", "format": "date-time"},
+                    "made_at": {"type": ["string", "null"], "format": "date-time"},
                 }
             ),
         },

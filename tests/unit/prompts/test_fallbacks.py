@@ -76,6 +76,20 @@ async def test_what_cannot_speak_it_is_never_asked(world: World, body: dict[str,
     assert {each.voice for each in world.speaker.said} == {body["voice"]}
 
 
+async def test_what_was_promised_in_a_refused_voice_is_refused_at_its_own_url_and_another_voice_has_another(
+    world: World,
+) -> None:
+    instance = with_chain(world, {"aixia": ["xiaoyun"]})
+    world.speaker.pcm = refusing("aixia")
+    promised = (await instance.post({**WORDS, "voice": "aixia", "wait_ms": 0})).json()
+    played = await instance.get(promised["url"])
+    assert (played.status, played.json()["code"]) == (422, "nls.voice_forbidden")
+    assert played.headers["cache-control"] == "no-store, max-age=0"
+    had = (await instance.post({**WORDS, "voice": "aixia"})).json()
+    assert (had["status"], had["voice_used"], had["url"] != promised["url"]) == ("ready", "xiaoyun", True)
+    assert (await instance.get(promised["url"])).status == 422
+
+
 async def test_a_voice_that_the_tenant_may_not_use_is_no_fallback(world: World) -> None:
     instance = with_chain(world, {"aixia": ["xiaoyun", "siyue"]}, voices=["aixia", "siyue"])
     world.speaker.pcm = refusing("aixia")

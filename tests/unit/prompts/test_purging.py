@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import msgspec
@@ -92,6 +93,31 @@ async def test_audio_that_lost_its_recipe_goes_too(world: World, instance: Insta
     page = await purge(instance, {"voice": "xiaoyun", "dry_run": False})
     assert [(each["id"], each["locale"]) for each in page.json()["prompts"]] == [(got["id"], None)]
     assert not world.bucket.objects
+
+
+@pytest.mark.parametrize(
+    ("criteria", "is_told_by_a_rendition", "is_gone"),
+    [
+        ({"all": True}, True, True),
+        ({"voice": "xiaoyun", "made_before": "2999-01-01T00:00:00Z"}, True, True),
+        ({"voice": "aixia"}, True, False),
+        ({"all": True}, False, True),
+        ({"made_before": "2999-01-01T00:00:00Z"}, False, False),
+        ({"voice": "xiaoyun"}, False, False),
+    ],
+)
+async def test_audio_that_lost_its_recipe_and_whose_master_is_damaged_goes_too(
+    world: World, instance: Instance, criteria: dict[str, Any], is_told_by_a_rendition: bool, is_gone: bool
+) -> None:
+    got = (await instance.post({"text": "孤儿"})).json()
+    for key in [key for key in world.state.objects if key.startswith("recipes/")]:
+        del world.state.objects[key]
+    for key, stored in list(world.bucket.objects.items()):
+        if key.startswith("masters/") or not is_told_by_a_rendition:
+            world.bucket.objects[key] = dataclasses.replace(stored, data=b"<html>", metadata={})
+    page = (await purge(world.instance(), {**criteria, "dry_run": False})).json()
+    assert [each["id"] for each in page["prompts"]] == ([got["id"]] if is_gone else [])
+    assert bool(world.bucket.objects) is not is_gone
 
 
 async def test_what_bypassed_the_cache_goes_too(world: World, instance: Instance) -> None:

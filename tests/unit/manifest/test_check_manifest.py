@@ -109,3 +109,16 @@ def test_a_difference_between_the_cli_and_our_loader_is_told_by_its_place(monkey
     monkeypatch.setattr(manifest, "load", wrong)
     (said,) = check_manifest.differences(MANIFEST, ENVIRONMENT)
     assert said.startswith("resources.tts.triggers[0].triggerConfig.methods: s preview says")
+
+
+def test_the_destination_that_is_commented_out_is_right_where_it_is_wanted(tmp_path: Path) -> None:
+    text = MANIFEST.read_text()
+    begin = text.index("        # destinationConfig:")
+    wanted = (
+        text[begin:].replace("        # ", "        ").replace("REGION:ACCOUNT", f"cn-beijing:{check_manifest.ACCOUNT}")
+    )
+    path = tmp_path / "s.yaml"
+    path.write_text(text[:begin] + wanted.replace("/NAME/", "/transcripts/"))
+    assert check_manifest.check(path, ENVIRONMENT) == []
+    told = manifest.load(path, env=ENVIRONMENT, account_id=check_manifest.ACCOUNT)
+    assert "destinationConfig" in told.resources["asr"].props["asyncInvokeConfig"]

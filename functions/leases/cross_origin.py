@@ -54,9 +54,10 @@ def headers_for(headers: Headers, tenant: Tenant) -> dict[str, str]:
     Forbidden
         403 `identity.origin`: the page's origin is not one of this tenant's.
     """
-    if not headers.getlist("origin"):
+    sent = _sent(headers)
+    if not sent:
         return _VARY
-    origin = _origin(headers)
+    origin = sent[0] if len(sent) == 1 else None
     if origin is None or origin not in tenant.origins:
         raise _foreign()
     return {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": EXPOSED, **_VARY}
@@ -64,8 +65,13 @@ def headers_for(headers: Headers, tenant: Tenant) -> dict[str, str]:
 
 def _origin(headers: Headers) -> str | None:
     """The one origin that was sent."""
-    sent = headers.getlist("origin")
+    sent = _sent(headers)
     return sent[0] if len(sent) == 1 else None
+
+
+def _sent(headers: Headers) -> list[str]:
+    """All origins that were sent."""
+    return [value.decode("latin-1") for name, value in headers.raw if name == b"origin"]
 
 
 def _foreign() -> Forbidden:

@@ -59,11 +59,11 @@ def _use(body: dict[str, Any], tenant: Tenant, mistakes: list[FieldError]) -> Us
     if not isinstance(use, str):
         mistakes.append(FieldError("use", "type", "string"))
         return None
+    if use in USES and any(_serves(appkey, use) for appkey in tenant.appkeys):
+        return use
     possible = [one for one in USES if any(_serves(appkey, one) for appkey in tenant.appkeys)]
-    if use not in possible:
-        mistakes.append(FieldError("use", "not_allowed", possible))
-        return None
-    return use
+    mistakes.append(FieldError("use", "not_allowed", possible))
+    return None
 
 
 def _appkey(body: dict[str, Any], tenant: Tenant, use: Use | None, mistakes: list[FieldError]) -> AppKey:
@@ -84,6 +84,8 @@ def _appkey(body: dict[str, Any], tenant: Tenant, use: Use | None, mistakes: lis
             fitting = chosen
         else:
             mistakes.append(FieldError(name, "not_allowed", sorted({getattr(one, name) for one in fitting})))
+    if len(fitting) == 1:
+        return fitting[0]
     return min(
         fitting,
         key=lambda one: (

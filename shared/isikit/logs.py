@@ -94,6 +94,8 @@ FIELDS: dict[str, Field] = {
 }
 """Everything that may stand in a log line beside its frame. Closed on purpose."""
 
+_KINDS = {name: field.type for name, field in FIELDS.items()}
+
 CAPPED_LOGGERS = ("nls", "websocket", "oss2", "urllib3", "requests", "aliyunsdkcore", "uvicorn", "asyncio")
 """Loggers of libraries that print texts, tokens or signed URLs below WARNING."""
 
@@ -153,11 +155,11 @@ def event(name: str, *, level: str = "info", **fields: Any) -> None:
     for field, value in fields.items():
         if value is None:
             continue
-        described = FIELDS.get(field)
-        if described is None:
+        kind = _KINDS.get(field)
+        if kind is None:
             _mistake(f"{field} is not a field that may be logged: see logs.FIELDS")
-        elif not (_loggable(value) if described.type is str and type(value) is str else _fits(described.type, value)):
-            _mistake(f"the value of {field} is not a {described.type.__name__} that may be logged")
+        elif not _fits(kind, value):
+            _mistake(f"the value of {field} is not a {kind.__name__} that may be logged")
         else:
             line[field] = value
     write(_encode(line).decode())
@@ -241,7 +243,9 @@ def _where(trace: TracebackType | None) -> str | None:
     return found
 
 
-def _fits(kind: type, value: object) -> bool:
+def _fits(kind: type, value: Any) -> bool:
+    if type(value) is kind and kind is not float:  # nearly always
+        return kind is not str or _loggable(value)
     if kind is str:
         return isinstance(value, str) and _loggable(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 _FIELD_NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,96}\Z")
 
 
@@ -208,8 +210,7 @@ class Forbidden(IdentityError):
     advice = "Ask the operator to allow it for this tenant."
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(msgspec.Struct, frozen=True, gc=False):
     """What a caller may still do, for the `RateLimit-*` headers.
 
     Parameters

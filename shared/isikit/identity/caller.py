@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from isikit.tenants import Tenant
 
 Door = Literal["gateway", "jwt", "api_key", "legacy_gateway"]
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """Who calls.
 
     Parameters

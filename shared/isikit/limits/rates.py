@@ -13,7 +13,7 @@ from isikit.errors.tree import Allowance
 from isikit.limits.rate import Rate
 
 if TYPE_CHECKING:
-    from isikit.limits.windows import Counter
+    from isikit.limits.windows import MemoryCounter
 
 
 class Rates(Protocol):
@@ -30,12 +30,12 @@ class MemoryRates:
     """
 
     def __init__(self) -> None:
-        self._counter: Counter | None = None
+        self._counter: MemoryCounter | None = None
 
     async def hit(self, tenant_id: str, name: str, rate: Rate) -> tuple[bool, Allowance]:
         """See `Rates.hit`."""
         if self._counter is None:
-            from isikit.limits.windows import Counter, WindowStorage
+            from isikit.limits.windows import MemoryCounter
 
-            self._counter = Counter(WindowStorage())
+            self._counter = MemoryCounter()
         return await self._counter.hit(tenant_id, name, rate)

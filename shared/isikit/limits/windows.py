@@ -39,9 +39,28 @@ class Counter:
         item = _item(tenant_id, name, rate.amount, rate.window_seconds)
         admitted = await self._strategy.hit(item)
         stats = await self._strategy.get_window_stats(item)
-        # The next whole second after that moment, not at it: there the window's weight is still what it was.
-        reset = max(0, math.floor(stats.reset_time - time.time())) + 1
-        return admitted, Allowance(rate.amount, rate.window_seconds, stats.remaining if admitted else 0, reset)
+        seconds = max(0.0, stats.reset_time - time.time())
+        return admitted, _allowance(rate, stats.remaining if admitted else 0, seconds)
+
+
+class MemoryCounter:
+    """Counts requests in memory: the library decides, what is left is read from the storage in one look."""
+
+    def __init__(self) -> None:
+        self._storage = WindowStorage()
+        self._strategy = SlidingWindowCounterRateLimiter(self._storage)
+
+    async def hit(self, tenant_id: str, name: str, rate: Rate) -> tuple[bool, Allowance]:
+        """See `Rates.hit`."""
+        item = _item(tenant_id, name, rate.amount, rate.window_seconds)
+        admitted = await self._strategy.hit(item)
+        remaining, seconds = self._storage.standing(item.key_for(), rate.amount, rate.window_seconds)
+        return admitted, _allowance(rate, remaining if admitted else 0, seconds)
+
+
+def _allowance(rate: Rate, remaining: int, seconds: float) -> Allowance:
+    # The next whole second after that moment, not at it: there the window's weight is still what it was.
+    return Allowance(rate.amount, rate.window_seconds, remaining, math.floor(seconds) + 1)
 
 
 class _Item(RateLimitItemPerSecond):
@@ -98,6 +117,15 @@ class WindowStorage(MemoryStorage):
         """(count of the window before, seconds it still weighs, count of this window, seconds it will be known)."""
         windows, left = self._at_now(key, expiry)
         return windows.previous, left if windows.previous else 0.0, windows.current, left + expiry
+
+    def standing(self, key: str, limit: int, expiry: int) -> tuple[int, float]:
+        """What the library's `get_window_stats` says of it: (what is left, seconds until there is more)."""
+        windows, left = self._at_now(key, expiry)
+        previous, current = windows.previous, windows.current
+        remaining = max(0, limit - math.floor(previous * left / expiry + current))
+        if previous:
+            return remaining, min(left % (expiry / previous), left if current else math.inf)
+        return remaining, left if current else 0.0
 
     async def clear_sliding_window(self, key: str, expiry: int) -> None:
         """Forget what was counted."""

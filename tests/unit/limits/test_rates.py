@@ -6,6 +6,7 @@ import json
 from collections.abc import Awaitable, Callable
 
 import pytest
+from limits.aio.storage import MemoryStorage
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -16,6 +17,7 @@ from isikit.host import json_response, make_app
 from isikit.limits import Limits, Rate
 from isikit.limits.admission import DEFAULT_RATES
 from isikit.limits.rates import MemoryRates
+from isikit.limits.windows import Counter
 from isikit.tenants import Tenant
 from support.asgi import call
 from support.memory_store import MemoryStore, MovableClock
@@ -63,6 +65,13 @@ async def test_retry_after_is_when_the_next_request_is_admitted(now: MovableCloc
             now.move(allowance.reset_seconds)
             assert (await rates.hit("acme", "prompts", Rate(3, 60)))[0]
     assert refusals > 3
+
+
+async def test_what_is_left_is_what_the_library_says_of_the_same_requests(now: MovableClock) -> None:
+    theirs, ours, rate = Counter(MemoryStorage()), MemoryRates(), Rate(7, 10)
+    for step in range(120):
+        now.move((0.3, 0.9, 2.7, 11.0, 0.1)[step % 5])
+        assert await ours.hit("acme", "prompts", rate) == await theirs.hit("acme", "prompts", rate)
 
 
 async def test_tenants_and_rates_do_not_use_up_each_others() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from functions.prompts import stored as storage
 from functions.prompts.stored import Stored
+from functions.prompts.together import both
 from functions.prompts.warm import Warm
 from isikit import logs
 from isikit.errors import AlreadyExists, DeadlineExceeded, Overloaded, StorageError
@@ -113,7 +114,15 @@ class Cache:
         return await self._get(key, keep=False)
 
     async def publish(
-        self, key: str, body: bytes, content_type: str, metadata: dict[str, str], *, replace: bool, keep: bool = True
+        self,
+        key: str,
+        body: bytes,
+        content_type: str,
+        metadata: dict[str, str],
+        *,
+        replace: bool,
+        keep: bool = True,
+        beside: Callable[[], Awaitable[object]] | None = None,
     ) -> Stored:
         """Publish, and answer what lies there afterwards: the first writer's, which may be somebody else's.
 
@@ -123,6 +132,8 @@ class Cache:
             What lies there is known to be damaged, expired or unwanted, and is written over.
         keep
             Whether the bytes are worth remembering.
+        beside
+            Another look that is to follow the writing; done while this one looks, after each writing.
 
         Raises
         ------
@@ -134,7 +145,8 @@ class Cache:
             # Look again: simultaneous first writes may both pass [OSS, overwrite rules], and only the answer to a
             # reader names the Last-Modified that every other reader gets.
             self._warm.drop(key)
-            look = await (self._get(key, keep=keep) if etag is None else self._head(key))
+            looking = self._get(key, keep=keep) if etag is None else self._head(key)
+            look = await looking if beside is None else (await both(looking, beside()))[0]
             found = look.intact
             if found is not None and found.body is None:
                 if found.etag != etag:

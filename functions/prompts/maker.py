@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,13 +15,15 @@ from functions.prompts.prompt import FREE, Cost, Place, Prompt
 from functions.prompts.recipe import Recipes, expires_at
 from functions.prompts.rendition import Rendition, derive
 from functions.prompts.revisions import Retired, Revisions
+from functions.prompts.rush import Release
 from functions.prompts.stored import Stored, metadata
 from functions.prompts.synthesis import Progress, Spoken, Synthesis
+from functions.prompts.together import both
 from isikit import logs
 from isikit.audio import wav
 from isikit.errors import AudioError, Gone, IsiError, NotFound
 from isikit.host.context import Deadline
-from isikit.journal import Journal
+from isikit.journal import Journal, Snapshot
 from isikit.objects import ObjectStore
 from isikit.singleflight import SingleFlight
 from isikit.tenants import Tenant
@@ -29,6 +32,7 @@ from isikit.threads import BoundedThreads
 How = Literal["hit", "miss", "coalesced"]
 
 MASTER_TYPE = "audio/wav"
+_UNREAD = Snapshot((), 0, 0.0)
 
 
 class NotReady(IsiError):
@@ -85,6 +89,14 @@ class Made:
     cost: Cost = FREE
 
 
+@dataclass(frozen=True, slots=True)
+class _Mastered:
+    """A master with its bytes, and the rendition that was published along with it by who spoke it."""
+
+    made: Made
+    rendition: Stored | None = None
+
+
 class Maker:
     """Makes masters and renditions, each once at a time.
 
@@ -119,7 +131,7 @@ class Maker:
         self._owner = owner
         self._threads = threads
         self._renditions: SingleFlight[Made] = SingleFlight()
-        self._masters: SingleFlight[Made] = SingleFlight()
+        self._masters: SingleFlight[_Mastered] = SingleFlight()
         self._progress: dict[str, Progress] = {}
 
     def is_queued(self, place: Place) -> bool:
@@ -150,12 +162,29 @@ class Maker:
 
     async def _rendition(self, job: Job) -> Made:
         master = await self._master(job)
-        pcm, rate_hz = _samples(master.stored)
+        stored = master.rendition
+        if stored is None or stored.key != job.place.rendition_key(job.rendition):
+            stored = await self._derived(job, master.made.stored)
+        return dataclasses.replace(master.made, stored=stored)
+
+    async def _derived(self, job: Job, master: Stored) -> Stored:
+        """The rendition, derived from the stored master and published."""
+        pcm, rate_hz = _samples(master)
         derived = await self._threads.run(functools.partial(derive, pcm, rate_hz, job.rendition))
         key = job.place.rendition_key(job.rendition)
-        entries = metadata(key, derived.body, derived.duration_ms, master.stored.voice, master.stored.expires_at)
-        stored = await self._cache.publish(key, derived.body, job.rendition.content_type, entries, replace=job.replaces)
-        await self._settle(job)
+        entries = metadata(key, derived.body, derived.duration_ms, master.voice, master.expires_at)
+        has_recipe, is_retired = True, False
+
+        async def checked() -> None:
+            nonlocal has_recipe, is_retired
+            has_recipe, is_retired = await both(
+                self._recipes.exists(job.place), self._revisions.is_retired(job.place.tenant_id, job.place.slot)
+            )
+
+        stored = await self._cache.publish(
+            key, derived.body, job.rendition.content_type, entries, replace=job.replaces, beside=checked
+        )
+        await self._settle(job, has_recipe, is_retired)
         logs.event(
             "prompt.published",
             prompt_id=job.place.slot,
@@ -164,54 +193,73 @@ class Maker:
             bytes=stored.size,
             audio_ms=stored.duration_ms,
         )
-        return dataclasses.replace(master, stored=stored)
+        return stored
 
-    async def _master(self, job: Job) -> Made:
+    async def _master(self, job: Job) -> _Mastered:
         leads = False
 
-        async def work() -> Made:
+        async def work() -> _Mastered:
             nonlocal leads
             leads = True
             return await self._found_or_spoken(job)
 
-        made = await self._masters.run((job.place.master_key, job.replaces, job.may_speak), work)
-        return made if leads else _followed(made)
+        master = await self._masters.run((job.place.master_key, job.replaces, job.may_speak), work)
+        return master if leads else dataclasses.replace(master, made=_followed(master.made))
 
-    async def _found_or_spoken(self, job: Job) -> Made:
-        before = await self._cache.master(job.place.master_key)
+    async def _found_or_spoken(self, job: Job) -> _Mastered:
+        journal, looking = Journal(self._state, job.place.claim_key), self._cache.master(job.place.master_key)
+        if job.may_speak and job.is_claimed:
+            before, snapshot = await both(looking, journal.read())
+        else:
+            before, snapshot = await looking, _UNREAD
         if before.intact is not None and not job.replaces:
-            return Made(before.intact, "hit")
+            return _Mastered(Made(before.intact, "hit"))
         if not job.may_speak:
             raise NotReady
         self._synthesis.check()
         if not job.is_claimed:
-            return await self._spoken(job)
+            return await self._spoken(job, _unclaimed)
 
-        async def ready() -> Made | None:
+        async def ready() -> _Mastered | None:
             found = (await self._cache.master(job.place.master_key)).intact
             if found is None or (job.replaces and before.stored is not None and found.etag == before.stored.etag):
                 return None
-            return Made(found, "coalesced")
+            return _Mastered(Made(found, "coalesced"))
 
-        made, _ = await rush.alone(
-            Journal(self._state, job.place.claim_key),
+        master, _ = await rush.alone(
+            journal,
             self._owner,
             job.deadline,
+            snapshot=snapshot,
             ready=ready,
-            work=lambda: self._spoken(job),
+            work=lambda release: self._spoken(job, release),
         )
-        return made
+        return master
 
-    async def _spoken(self, job: Job) -> Made:
-        made_at = job.made_at or await self._recipes.write(job.place, job.prompt)
+    async def _spoken(self, job: Job, release: Release) -> _Mastered:
+        """Speak the master, and publish it and the rendition: at most three writes one after another with the claim's.
+
+        The recipe is written while the service speaks. The claim is given back while the rendition is published, which
+        who comes then derives from the same master.
+        """
+        recipe = asyncio.ensure_future(self._written(job))
+        master, _ = await both(self._published(job, recipe), recipe)
+        rendition, _ = await both(self._derived(job, master), release())
+        return _Mastered(Made(master, "miss", job.prompt.cost()), rendition)
+
+    async def _written(self, job: Job) -> float:
+        """When the recipe was written, by OSS's clock; now, where it was not yet."""
+        return job.made_at or await self._recipes.write(job.place, job.prompt)
+
+    async def _published(self, job: Job, recipe: Awaitable[float]) -> Stored:
+        """The master, spoken and published; of a day, which begins with the recipe, only after that."""
         spoken = await self._speak(job)
+        ends_at = expires_at(job.place, await recipe) if job.place.retention == "day" else None
         if job.replaces:
             # What was derived from the old master goes first: after a crash here it is derived again from either.
             await self._forget_renditions(job.place)
         body = wav.write(spoken.pcm, spoken.rate_hz)
-        entries = metadata(
-            job.place.master_key, body, spoken.duration_ms, job.prompt.voice, expires_at(job.place, made_at)
-        )
+        entries = metadata(job.place.master_key, body, spoken.duration_ms, job.prompt.voice, ends_at)
         stored = await self._cache.publish(
             job.place.master_key, body, MASTER_TYPE, entries, replace=job.replaces, keep=False
         )
@@ -219,7 +267,7 @@ class Maker:
             await self._forget_renditions(
                 job.place
             )  # a player's GET may have derived one from the old master meanwhile
-        return Made(stored, "miss", job.prompt.cost())
+        return stored
 
     async def _speak(self, job: Job) -> Spoken:
         key, progress = job.place.master_key, Progress()
@@ -230,15 +278,12 @@ class Maker:
             if self._progress.get(key) is progress:
                 del self._progress[key]
 
-    async def _settle(self, job: Job) -> None:
+    async def _settle(self, job: Job, has_recipe: bool, is_retired: bool) -> None:
         """Leave no audio without its recipe: a DELETE may have come in between, and what has none cannot be repaired.
 
         What was asked for stands, and its recipe is written again; what was only made again goes with its recipe, and
         what was retired meanwhile goes in any case.
         """
-        has_recipe, is_retired = await asyncio.gather(
-            self._recipes.exists(job.place), self._revisions.is_retired(job.place.tenant_id, job.place.slot)
-        )
         if has_recipe and not is_retired:
             return
         if not is_retired and job.made_at is None:
@@ -263,3 +308,7 @@ def _samples(master: Stored) -> tuple[bytes, int]:
         raise AudioError("The master was found without its bytes.")
     parsed = wav.read(master.body)
     return parsed.data, parsed.rate_hz
+
+
+async def _unclaimed() -> None:
+    """Give back a claim that was not needed."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TypeVar
 
 from functions.prompts import mastering
 from functions.prompts.circuit import Circuit
 from functions.prompts.prompt import Prompt
+from functions.prompts.together import every
 from isikit import logs
 from isikit.errors import ConfigError, DeadlineExceeded, IsiError, Overloaded, SpeechError
 from isikit.host.context import Deadline
@@ -20,8 +20,6 @@ from isikit.nls.places import Placed, Places
 from isikit.nls.synthesis import Pcm, Speaker, Utterance, speak_with_retry
 from isikit.nls.token import TokenSource
 from isikit.tenants import Tenant
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -126,7 +124,7 @@ class Synthesis:
             )
 
         try:
-            spoken = await _all([self._piece(utterance(part), deadline, progress) for part in parts])
+            spoken = await every([self._piece(utterance(part), deadline, progress) for part in parts])
             pcm = mastering.join([part.samples for part in spoken], prompt.master_rate_hz, trim=not prompt.is_ssml)
             if prompt.volume and mastering.is_silent(pcm):
                 raise SpeechError("The audio is silent.", code="nls.silent")
@@ -179,16 +177,3 @@ def _appkey(tenant: Tenant, locale: str) -> str:
     if not tenant.appkeys:
         raise ConfigError("The tenant has no AppKey.", code="tenants.no_appkey")
     return max(tenant.appkeys, key=lambda each: fit(each.locale)).appkey
-
-
-async def _all(work: Sequence[Awaitable[T]]) -> list[T]:
-    """All results in order. One failure, or the end of the caller, ends all."""
-    tasks = [asyncio.ensure_future(each) for each in work]
-    try:
-        return list(await asyncio.gather(*tasks))
-    finally:
-        unfinished = [task for task in tasks if not task.done()]
-        for task in unfinished:
-            task.cancel()
-        if unfinished:
-            await asyncio.wait(unfinished)

@@ -47,12 +47,14 @@ class Rush:
         seconds: float = 10,
         pause: Callable[[float], Awaitable[None]] | None = None,
     ) -> tuple[str, bool]:
+        journal = Journal(self.store, "claims/x.jsonl")
         return await rush.alone(
-            Journal(self.store, "claims/x.jsonl"),
+            journal,
             owner,
             Deadline.after(seconds),
+            snapshot=await journal.read(),
             ready=self.ready,
-            work=work or self.work,
+            work=lambda _: (work or self.work)(),
             pause=pause or self.pause,
         )
 
@@ -124,6 +126,51 @@ async def test_a_cancelled_worker_gives_its_claim_back() -> None:
     task.cancel()
     await asyncio.wait((task,))
     assert isinstance(await claims.take(Journal(scene.store, "claims/x.jsonl"), "next", 1), claims.Claim)
+
+
+async def test_a_claim_that_the_work_gives_back_is_free_at_once_and_given_back_once() -> None:
+    scene, journal = Rush(), Journal(store := MemoryStore(), "claims/x.jsonl")
+
+    async def early(release: rush.Release) -> str:
+        await release()
+        assert isinstance(await claims.take(Journal(store, "claims/x.jsonl"), "next", 1), claims.Claim)
+        return "done"
+
+    given = await rush.alone(
+        journal, "i-1", Deadline.after(10), snapshot=await journal.read(), ready=scene.ready, work=early
+    )
+    assert given == ("done", True)
+    assert sum("released" in record for record in (await journal.read()).records) == 1
+
+
+async def test_what_somebody_finished_between_the_look_and_the_journal_is_not_made_again() -> None:
+    scene, journal = Rush(), Journal(store := MemoryStore(), "claims/x.jsonl")
+    other = await claims.take(Journal(store, "claims/x.jsonl"), "other", 15)
+    assert isinstance(other, claims.Claim)
+    await other.release()
+    scene.result = "theirs"  # published after our look, and before we read the journal
+    given = await rush.alone(
+        journal,
+        "i-1",
+        Deadline.after(10),
+        snapshot=await journal.read(),
+        ready=scene.ready,
+        work=lambda _: scene.work(),
+    )
+    assert given == ("theirs", False)
+
+
+async def test_who_lost_the_claim_looks_again_before_the_next_try() -> None:
+    scene, journal = Rush(), Journal(store := MemoryStore(), "claims/x.jsonl")
+    snapshot = await journal.read()
+    other = await claims.take(Journal(store, "claims/x.jsonl"), "other", 15)
+    assert isinstance(other, claims.Claim)
+    scene.result = "theirs"
+    await other.release()
+    given = await rush.alone(
+        journal, "i-1", Deadline.after(10), snapshot=snapshot, ready=scene.ready, work=lambda _: scene.work()
+    )
+    assert given == ("theirs", False)
 
 
 async def test_fifty_requests_over_two_instances_cost_one_synthesis_and_get_one_url(world: World) -> None:

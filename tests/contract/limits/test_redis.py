@@ -6,16 +6,20 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from isikit.limits import Limits, LimitsUnavailable, Rate, shared_rates
+from isikit.config import Settings
+from isikit.errors import LimitError
+from isikit.limits import LimitsUnavailable, Rate, from_settings, shared_rates
 from isikit.limits.shared_rates import ATTEMPT_SECONDS, ATTEMPTS, BREAK_SECONDS, SharedRates
 from isikit.tenants import Tenant
 from support.memory_store import MemoryStore, MovableClock
 
 RATE = Rate(10, 3600)
+RATES = {f"rate_{name}": "1000/second" for name in ("leases", "uploads", "prompts", "jobs", "recognitions")}
 SLACK_SECONDS = 0.25  # other tests run on this machine
 
 Made = Callable[..., SharedRates]
@@ -175,10 +179,27 @@ async def test_a_connection_that_died_in_a_freeze_is_replaced_and_nobody_notices
 
 
 @pytest.mark.usefixtures("patient")
-async def test_limits_count_in_redis_where_the_settings_name_one(instance: Made) -> None:
+async def test_limits_count_in_redis_where_the_settings_name_one(redis_server: Any) -> None:
     tenant = Tenant(id="acme", rates={"prompts": "2/hour"})
-    first, second = (Limits(MemoryStore(), instance()) for _ in range(2))
-    await first.admit(tenant, "prompts")
-    await second.admit(tenant, "prompts")
-    with pytest.raises(Exception, match=r"limit\.rate"):
+    deployed = cast(Settings, SimpleNamespace(**RATES, redis_url=redis_server.url, limits_when_down="closed"))
+    first, second = (from_settings(deployed, MemoryStore()) for _ in range(2))
+    try:
         await first.admit(tenant, "prompts")
+        await second.admit(tenant, "prompts")
+        with pytest.raises(LimitError, match=r"limit\.rate"):
+            await first.admit(tenant, "prompts")
+        redis_server.stop()
+        with pytest.raises(LimitsUnavailable):
+            await second.admit(tenant, "prompts")
+    finally:
+        for each in (first, second):
+            await cast(SharedRates, each._rates).close()
+
+
+async def test_limits_count_for_themselves_where_the_settings_name_no_redis() -> None:
+    tenant = Tenant(id="acme", rates={"prompts": "1/hour"})
+    deployed = cast(Settings, SimpleNamespace(**RATES, redis_url="", limits_when_down="closed"))
+    for each in (from_settings(deployed, MemoryStore()) for _ in range(2)):
+        await each.admit(tenant, "prompts")
+        with pytest.raises(LimitError, match=r"limit\.rate"):
+            await each.admit(tenant, "prompts")

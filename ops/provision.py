@@ -74,7 +74,7 @@ def keys(endpoints: Endpoints, state: str) -> Secrets:
         "master": base64.b64encode(secrets.token_bytes(32)).decode(),
         "route_secrets": [secrets.token_urlsafe(32)],
         "app_secrets": [secrets.token_urlsafe(32)],
-        "webhooks": {TENANT_ID: secrets.token_urlsafe(32)},
+        "webhooks": {TENANT_ID: "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()},
     }
     try:
         bucket.put_object(KEYS, json.dumps(made), headers={"x-oss-forbid-overwrite": "true"})

@@ -153,6 +153,20 @@ async def test_every_page_is_looked_at_whatever_their_marks_are(monkeypatch: pyt
     assert len(scene.recognise.calls) == 8 + 15 + len(wanted)
 
 
+@pytest.mark.parametrize("name", ["B", "\ue000", "é", "🎈"])
+async def test_many_marks_of_deleted_recordings_right_before_it_hide_no_recording(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep_lost, "PAGE", 4)
+    scene = Scene()
+    for number in range(9):
+        await scene.state.put(f"at/acme/A{number}", b"", content_type="application/octet-stream")
+    lost(scene, f"in/acme/{name}")
+    scene.clock.move(YOUNG_SECONDS)
+    await scene.tick()
+    assert scene.types(f"in/acme/{name}", DATA)[-1] == "published"
+
+
 def clean_round_calls() -> list[str]:
     scene = Scene()
     wire = Tripwire(scene)

@@ -83,9 +83,8 @@ def instance() -> Service:
 
 
 def initialize() -> None:
-    """Function Compute's initializer: import now what the first request would wait for (450 ms)."""
-    import aliyunsdkcore.client  # noqa: F401
-    import oss2  # noqa: F401
+    """Function Compute's initializer: import now what the first request would wait for."""
+    import oss2  # noqa: F401  (and with it aliyunsdkcore, which makes the token)
 
     limits.warm_up()
 

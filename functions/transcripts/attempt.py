@@ -99,7 +99,7 @@ async def verdict_on(
         if held is not None:
             return held
     async with process.decoding:
-        heard = _with_roles(await _hear(job, step, rule, appkeys, process, deadline), rule)
+        heard = _with_roles(await _hear(job, step, rule, appkeys, process.offered(tenant), process, deadline), rule)
     if isinstance(heard, Verdict):
         return await _quarantined(heard, job, step, process) if heard.state == "quarantined" else heard
     held = await admit(step.n, heard.billed_seconds, heard.duration_ms, tenant, journal, process)
@@ -172,7 +172,13 @@ async def _made_before(job: Job, step: Begin, process: Transcripts) -> Verdict |
 
 
 async def _hear(
-    job: Job, step: Begin, rule: Source | None, appkeys: dict[int, str], process: Transcripts, deadline: Deadline
+    job: Job,
+    step: Begin,
+    rule: Source | None,
+    appkeys: dict[int, str],
+    offered: frozenset[str],
+    process: Transcripts,
+    deadline: Deadline,
 ) -> Heard | Verdict:
     """Fetch the recording, look into it, and choose its mode.
 
@@ -185,7 +191,6 @@ async def _hear(
     wish: mode.Wish = "auto" if rule is None else rule.mode
     headless = rule is not None and is_headless(data, rule)
     data = with_header(data, rule) if headless and rule is not None else data
-    offered = process.offered()
     if wish == "realtime" and wish not in offered:
         return mode.not_offered(wish)
     if longest_ms := mode.decoded_ms(wish, offered):

@@ -134,10 +134,13 @@ class Transcripts:
     clock: Callable[[], float] = time.time
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
-    def offered(self) -> frozenset[str]:
-        """The modes that the region offers and this deployment has."""
+    def offered(self, tenant: Tenant) -> frozenset[str]:
+        """The modes that the region offers and this deployment has for a tenant.
+
+        The queue is called with our own account's key, and so takes our own account's AppKeys only.
+        """
         here = {"sentence"}
-        here |= {"file"} if self.queue is not None else set()
+        here |= {"file"} if self.queue is not None and not tenant.role_arn else set()
         here |= {"flash"} if self.flash is not None else set()
         here |= {"realtime"} if self.realtime is not None else set()
         return OFFERED.get(self.region, EVERYWHERE) & here
@@ -189,7 +192,7 @@ def transcripts() -> Transcripts:
         recognise=patiently((listener if settings.asr_transport == "sdk" else Recogniser(settings)).recognise, tokens),
         decode=_decode_in_child,
         measure=_measure_in_child,
-        queue=_queue(settings, keys),
+        queue=_queue(settings, keys, tenants),
         realtime=realtime_patiently(listener.transcribe, tokens),
         flash=flash_patiently(FlashRecogniser(settings.nls_rest, FLASHES).recognise, tokens),
         webhooks=Webhooks(poster(loopback=settings.jwks_loopback == "yes"), keys),
@@ -197,10 +200,11 @@ def transcripts() -> Transcripts:
         spend=lambda tenant, seconds: counted.spend(tenant, "recognition_seconds", seconds),
         speaking=asyncio.Semaphore(settings.nls_concurrency),
         decoding=asyncio.Semaphore(1),
+        clock=tenants.now,  # receivers of webhooks refuse what is dated minutes off
     )
 
 
-def _queue(settings: Settings, keys: KeyRing) -> FileQueue | None:
+def _queue(settings: Settings, keys: KeyRing, tenants: Tenants) -> FileQueue | None:
     """The service's queue, where the deployment names it."""
     from isikit import credentials
     from isikit.nls.filetrans import Filetrans
@@ -210,7 +214,7 @@ def _queue(settings: Settings, keys: KeyRing) -> FileQueue | None:
         return None
     service = Filetrans(settings.filetrans, settings.region, credentials.provider)
     endpoint = settings.oss_fetch or settings.oss_internal
-    signer = Presigner(settings.bucket_state, endpoint, settings.region, credentials.provider)
+    signer = Presigner(settings.bucket_state, endpoint, settings.region, credentials.provider, clock=tenants.now)
     return FileQueue(
         submit=service.submit,
         result=service.result,

@@ -148,6 +148,14 @@ def test_no_half_hour_holds_more_than_the_measure_and_nobody_is_overtaken() -> N
         assert len(within) == 1 or sum(each.seconds for each in within) <= 1800
 
 
+async def test_a_tenant_of_another_account_has_no_queue_of_ours() -> None:
+    scene = with_tenant(role_arn="acs:ram::1234567890123456:role/speech")
+    service = scene.with_queue()
+    await scene.deliver(scene.upload("in/acme/0.wav", mono(speech(1000) + silence(61_000))))
+    assert (await views(scene, 1))[0]["state"] == "done"
+    assert service.orders == []
+
+
 def mark(shard: str, due_at: float | None = None, priority: int = 0) -> Mark:
     job = shard * 64
     tail = "" if due_at is None else f".{due_at:.0f}.{priority}"

@@ -32,11 +32,11 @@ def add(cloud: Local, login: Login) -> None:
     bucket = bucket_of(cloud, state)
     content = json.loads(bucket.get_object("config/tenants.json").read())
     content["tenants"] += [
-        _tenant("web", lease=True, appkeys=appkeys, origins=[ORIGIN]),
-        _tenant("desk", origins=[OTHER_ORIGIN]),
+        tenant("web", lease=True, appkeys=appkeys, origins=[ORIGIN]),
+        tenant("desk", origins=[OTHER_ORIGIN]),
         {"id": "staff", "lease": True, "appkeys": appkeys, "jwt": login.doors},
-        _tenant("apart", lease=True, appkeys=appkeys, role_arn=OTHER_ACCOUNTS_ROLE),
-        _tenant("limited", lease=True, appkeys=appkeys, rates={"leases": "2/hour"}, quotas={"uploads": 1}),
+        tenant("apart", lease=True, appkeys=appkeys, role_arn=OTHER_ACCOUNTS_ROLE),
+        tenant("limited", lease=True, appkeys=appkeys, rates={"leases": "2/hour"}, quotas={"uploads": 1}),
     ]
     bucket.put_object("config/tenants.json", json.dumps(content))
     trusting = {"role_arn": OTHER_ACCOUNTS_ROLE, "trusts": ["role/speech-token-local"]}
@@ -51,7 +51,8 @@ def bucket_of(cloud: Local, name: str) -> oss2.Bucket:
     return oss2.Bucket(auth, oss["endpoint"], name, region=oss["region"])
 
 
-def _tenant(tenant_id: str, **more: Any) -> dict[str, Any]:
+def tenant(tenant_id: str, **more: Any) -> dict[str, Any]:
+    """One entry of the tenants file, with the API key of `key_of`."""
     return {
         "id": tenant_id,
         "api_keys": [{"id": tenant_id, "sha256": hashlib.sha256(SECRET.encode()).hexdigest()}],

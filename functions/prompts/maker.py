@@ -218,7 +218,7 @@ class Maker:
             raise NotReady
         self._synthesis.check()
         if not job.is_claimed:
-            return await self._spoken(job, _unclaimed)
+            return await self._spoken(job, asyncio.ensure_future(self._written(job)), _unclaimed)
 
         async def ready() -> _Mastered | None:
             found = (await self._cache.master(job.place.master_key)).intact
@@ -226,23 +226,25 @@ class Maker:
                 return None
             return _Mastered(Made(found, "coalesced"))
 
-        master, _ = await rush.alone(
+        recipe = asyncio.ensure_future(self._written(job))
+        alone = rush.alone(
             journal,
             self._owner,
             job.deadline,
             snapshot=snapshot,
             ready=ready,
-            work=lambda release: self._spoken(job, release),
+            work=lambda release: self._spoken(job, recipe, release),
         )
+        (master, _), _ = await both(alone, recipe)
         return master
 
-    async def _spoken(self, job: Job, release: Release) -> _Mastered:
-        """Speak the master, and publish it and the rendition: at most three writes one after another with the claim's.
+    async def _spoken(self, job: Job, recipe: asyncio.Future[float], release: Release) -> _Mastered:
+        """Speak the master, and publish it and the rendition.
 
-        The recipe is written while the service speaks. The claim is given back while the rendition is published, which
-        who comes then derives from the same master.
+        Three writes come one after another: the claim's, the master's and the rendition's. The recipe is written beside
+        the claim and the synthesis. The claim is given back while the rendition is published, which whoever comes then
+        derives from the same master.
         """
-        recipe = asyncio.ensure_future(self._written(job))
         master, _ = await both(self._published(job, recipe), recipe)
         rendition, _ = await both(self._derived(job, master), release())
         return _Mastered(Made(master, "miss", job.prompt.cost()), rendition)

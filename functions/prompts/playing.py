@@ -80,7 +80,8 @@ class Audio:
                 raise MethodNotAllowed
             answer = await self.answer(self.prompts(), request)
         except IsiError as error:
-            logs.failure("audio.refused", error, level="warning" if error.status >= 500 else "info")
+            level, subject = "warning" if error.status >= 500 else "info", _subject(request.scope["path"])
+            logs.failure("audio.refused", error, level=level, **subject)
             answer = problem_response(error)
             answer.headers["Cache-Control"] = _NEVER_KEEP
             if isinstance(error, MethodNotAllowed):
@@ -88,6 +89,12 @@ class Audio:
             if isinstance(error, OutOfRange):
                 answer.headers["Content-Range"] = f"bytes */{error.size}"
         await answer(scope, receive, send)
+
+
+def _subject(path: str) -> dict[str, str]:
+    """What a path names, for the log: who hears of a dead line has the URL and no request id."""
+    match = _PATH.fullmatch(path)
+    return {"prompt_id": match[3], "rendition": match[4].partition(".")[0]} if match else {}
 
 
 async def play(prompts: Prompts, request: Request) -> Response:

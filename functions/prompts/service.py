@@ -99,7 +99,7 @@ def assemble(
         later=later,
         voices=voices,
         hot=Hot(keys, cache, voices),
-        clock=clock,
+        clock=tenants.now,  # URLs are sealed by one instance and opened by another
         limits=limits,
     )
 

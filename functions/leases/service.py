@@ -43,6 +43,14 @@ def from_settings(settings: Settings) -> Service:
             settings.region,
         ),
         Uploads(
-            Presigner(settings.bucket_recordings, settings.oss_public, settings.region, credentials.provider), counted
+            Presigner(
+                settings.bucket_recordings,
+                settings.oss_public,
+                settings.region,
+                credentials.provider,
+                clock=tenants.now,
+            ),
+            counted,
+            tenants.now,
         ),
     )

@@ -52,7 +52,7 @@ class House:
     pauses: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.store = MemoryStore(self.clock)
+        self.store = MemoryStore(clock=self.clock)
         self.write_tenants(
             entry("acme", "k1", SECRET, consumers=["acme-gw"], apps=["1001"], jwt=[issued_for("acme-api")]),
             entry("other", "k2", OTHER_SECRET, consumers=["other-gw"], apps=["1002"], jwt=[issued_for("other-api")]),
@@ -61,7 +61,7 @@ class House:
         self.keys = KeyRing(self.store, clock=self.clock.now)
         self.tenants = Tenants(self.store, clock=self.clock.now)
         self.key_sets = KeySets(get=self._get, clock=self.clock.now)
-        self.doors = Doors(self.tenants, self.keys, self.key_sets, clock=self.clock.now, pause=self._pause)
+        self.doors = Doors(self.tenants, self.keys, self.key_sets, pause=self._pause)
 
     def write_tenants(self, *entries: dict[str, Any]) -> None:
         """Write tenants.json anew."""

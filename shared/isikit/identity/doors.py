@@ -42,13 +42,11 @@ class Doors:
     Parameters
     ----------
     tenants
-        Who there is.
+        Who there is, and what time it is: times in tokens are judged by OSS's clock.
     keys
         What the gateways prove themselves with.
     key_sets
         Of the issuers of tokens; without any, their own from the public internet only.
-    clock
-        Wall time in seconds, for the times in tokens.
     pause
         Sleeps before a refusal.
     """
@@ -59,13 +57,11 @@ class Doors:
         keys: KeyRing,
         key_sets: KeySets | None = None,
         *,
-        clock: Callable[[], float] = time.time,
         pause: Pause = asyncio.sleep,
     ) -> None:
         self._tenants = tenants
         self._keys = keys
-        self._key_sets = key_sets or KeySets(clock=clock)
-        self._clock = clock
+        self._key_sets = key_sets or KeySets()
         self._pause = pause
 
     async def identify(self, headers: Headers, scope: MutableMapping[str, Any]) -> Caller:
@@ -115,7 +111,7 @@ class Doors:
             return "api_key", api_key.let_in(value, tenants)
         if name in (AUTHORIZATION, OWN_AUTHORIZATION):
             match = (_BEARER if name == AUTHORIZATION else _OWN_BEARER).match(value)
-            return "jwt", await token.let_in(match[1] if match else "", tenants, self._key_sets, self._clock())
+            return "jwt", await token.let_in(match[1] if match else "", tenants, self._key_sets, self._tenants.now())
         return "legacy_gateway", None  # its marks, sent by somebody over HTTP
 
     async def _consumer(self, name: str, secrets: list[str], tenants: TenantsFile) -> Caller | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from isikit import logs
 from isikit.errors.tree import IsiError, TenantsUnavailable
+from isikit.storage_clock import StorageClock
 from isikit.tenants.parsing import parse
 from isikit.tenants.schema import TenantsFile
 
@@ -23,7 +24,7 @@ class Reader(Protocol):
     """What is needed of an object store here."""
 
     async def head(self, key: str) -> Any:
-        """Something with an `etag`, or None when the object is not there."""
+        """Something with an `etag` and a `server_time`, or None when the object is not there."""
         ...
 
     async def get(self, key: str) -> tuple[Any, bytes] | None:
@@ -39,6 +40,8 @@ class Tenants:
     nobody has asked for a minute they wait for the answer: a frozen instance must not believe on thaw what was true
     before.
 
+    Every answer tells OSS's time as well: `now` is that, for all who judge absolute times.
+
     Parameters
     ----------
     store
@@ -46,7 +49,7 @@ class Tenants:
     key
         The object, `settings.tenants_key`.
     clock
-        Wall time in seconds.
+        This machine's wall time in seconds.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Tenants:
         self._store = store
         self._key = key
         self._clock = clock
+        self._storage_clock = StorageClock(clock)
         self._lock = asyncio.Lock()
         self._file: TenantsFile | None = None
         self._etag = ""
@@ -80,6 +84,10 @@ class Tenants:
             raise TenantsUnavailable
         return self._file
 
+    def now(self) -> float:
+        """OSS's time, epoch seconds, as the last answer told it: this machine's clock may be minutes off."""
+        return self._storage_clock.now()
+
     def _fresh(self) -> bool:
         # A clock that was set back would make the file look fresh for as long as it was set back: then check as well.
         return self._checked_at <= self._clock() < self._check_after
@@ -104,7 +112,7 @@ class Tenants:
                 raise TenantsUnavailable("The list of tenants is not there.")
             if info.etag == self._etag:
                 return
-        found = await self._store.get(self._key)
+        found = await self._timed(self._store.get(self._key))
         if found is None:
             raise TenantsUnavailable("The list of tenants is not there.")
         info, data = found
@@ -114,12 +122,20 @@ class Tenants:
 
     async def _head(self) -> Any:
         if self._file is None:
-            return await self._store.head(self._key)
+            return await self._timed(self._store.head(self._key))
         try:
             async with asyncio.timeout(HEAD_SECONDS):
-                return await self._store.head(self._key)
+                return await self._timed(self._store.head(self._key))
         except TimeoutError as error:
             raise TenantsUnavailable("OSS did not say in time whether the list of tenants changed.") from error
+
+    async def _timed(self, asking: Awaitable[Any]) -> Any:
+        asked_at = self._clock()
+        answer = await asking
+        if answer is not None:
+            info = answer[0] if isinstance(answer, tuple) else answer
+            self._storage_clock.heard(info.server_time, asked_at)
+        return answer
 
     def _settled(self, seconds: float) -> None:
         self._checked_at = self._clock()

@@ -16,6 +16,7 @@ from isikit.tenants import Tenants
 @dataclass
 class Info:
     etag: str
+    server_time: float
 
 
 class Bucket:
@@ -24,6 +25,7 @@ class Bucket:
     def __init__(self, *tenants: str) -> None:
         self.data: bytes | None = None
         self.etag = ""
+        self.server_time = 1_000_000.0
         self.calls: list[str] = []
         self.down = False
         self.answering = asyncio.Event()
@@ -40,11 +42,11 @@ class Bucket:
 
     async def head(self, key: str) -> Info | None:
         await self._called("head", key)
-        return None if self.data is None else Info(self.etag)
+        return None if self.data is None else Info(self.etag, self.server_time)
 
     async def get(self, key: str) -> tuple[Any, bytes] | None:
         await self._called("get", key)
-        return None if self.data is None else (Info(self.etag), self.data)
+        return None if self.data is None else (Info(self.etag, self.server_time), self.data)
 
     async def _called(self, name: str, key: str) -> None:
         assert key == "config/tenants.json"
@@ -236,3 +238,40 @@ async def test_without_a_version_at_hand_everybody_waits_for_it(clock: Clock) ->
     assert not any(task.done() for task in waiting)
     bucket.answering.set()
     assert all(file.find("acme") for file in await asyncio.gather(*waiting))
+
+
+@pytest.mark.parametrize("off_seconds", [-600.0, 0.0, 600.0])
+async def test_it_tells_the_time_of_oss_where_this_machine_is_ten_minutes_off(clock: Clock, off_seconds: float) -> None:
+    bucket = Bucket("acme")
+    bucket.server_time = clock.now
+    clock.now += off_seconds
+    tenants = Tenants(bucket, clock=clock)
+    await tenants.current()
+    assert 0 <= tenants.now() - bucket.server_time <= 1
+    clock.now += 3600  # frozen: what was learnt holds
+    assert 3600 <= tenants.now() - bucket.server_time <= 3601
+
+
+async def test_when_this_machine_is_set_right_the_time_is_right_after_the_next_look(clock: Clock) -> None:
+    bucket = Bucket("acme")
+    bucket.server_time = clock.now
+    clock.now += 600
+    tenants = Tenants(bucket, clock=clock)
+    await tenants.current()
+    clock.now -= 600
+    await tenants.current()
+    assert bucket.calls == ["get", "head"]
+    assert 0 <= tenants.now() - bucket.server_time <= 1
+
+
+@pytest.mark.parametrize("absurd", [0.0, 1_000_000.0 - 3600, 1_000_000.0 + 3600, 1e300, float("nan")])
+async def test_a_time_that_oss_would_not_have_let_us_sign_by_is_not_believed(clock: Clock, absurd: float) -> None:
+    bucket = Bucket("acme")
+    bucket.server_time = clock.now + 300
+    tenants = Tenants(bucket, clock=clock)
+    await tenants.current()
+    bucket.server_time = absurd
+    clock.now += 30
+    await tenants.current()
+    assert bucket.calls == ["get", "head"]
+    assert 0 <= tenants.now() - clock.now - 300 <= 1

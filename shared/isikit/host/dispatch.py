@@ -32,6 +32,8 @@ from isikit.host.timeouts import TimeLimit
 CONTROL = "x-fc-control-path"
 ABORT = "isikit.abort"
 """Name in the scope's `state` of what drops the connection at once."""
+HOLD = "isikit.hold"
+"""Name in the scope's `state` of what holds the connection's writes (True), and writes them out as one (False)."""
 RESERVED_PATHS = frozenset({"/invoke", "/initialize", "/pre-stop"})
 PART_BYTES = 64 * 1024
 EVENT_LIMIT_BYTES = 32 * 1024 * 1024  # the platform's own limit for a synchronous call
@@ -121,18 +123,27 @@ class Host:
 
     async def _http(self, deadline: Deadline, scope: Scope, receive: Receive, send: Send) -> None:
         frame = _Frame("Invoke")
-        status = 0
+        hold = scope.get("state", {}).get(HOLD, _hold_nothing)
+        status, start = 0, None
 
         async def framed(message: Message) -> None:
-            nonlocal status
+            nonlocal status, start
             if message["type"] == "http.response.start":
-                status = message["status"]
-                await send(message)
-                return
+                status, start = message["status"], message
+                return  # it goes out with the first bytes of the body
             for part in _parts(message):
                 if not part.get("more_body", False):
                     frame.end(failed=status == 500)
-                await send(part)
+                if start is None:
+                    await send(part)
+                    continue
+                hold(True)
+                try:
+                    await send(start)
+                    await send(part)
+                finally:
+                    start = None
+                    hold(False)
 
         try:
             # One caller who does not read must not cost the others their instance: the platform ends all of it.
@@ -218,6 +229,10 @@ def _parts(message: Message) -> Sequence[Message]:
         {**message, "body": body[start : start + PART_BYTES], "more_body": more or start != starts[-1]}
         for start in starts
     ]
+
+
+def _hold_nothing(_: bool) -> None:
+    """Where there is no connection."""
 
 
 def _apart(scope: Scope) -> tuple[dict[str, str], Scope]:

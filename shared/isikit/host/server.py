@@ -9,14 +9,14 @@ import signal
 import socket
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from isikit import logs
 from isikit.errors.tree import ConfigError
-from isikit.host.dispatch import ABORT, Host
+from isikit.host.dispatch import ABORT, HOLD, Host
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -96,12 +96,47 @@ def serve(module_name: str) -> int:
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's own, telling the application how to drop a connection whose other end has stopped reading."""
+    """uvicorn's own, telling the host how to drop a connection whose other end has stopped reading, and how to hold it.
+
+    uvicorn writes an answer's headers and its body apart, and uvloop sends each at once, in a packet of its own.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection."""
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, ABORT: transport.abort}
+        holding = _Holding(transport)
+        super().connection_made(holding)  # type: ignore[arg-type]
+        self.app_state = {**self.app_state, ABORT: transport.abort, HOLD: holding.hold}
+
+
+class _Holding:
+    """A transport whose writes can be held for a moment, and go out as one."""
+
+    __slots__ = ("_held", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._held: list[bytes] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def hold(self, holds: bool) -> None:
+        """Keep back what is written from now on; or write it out."""
+        held, self._held = self._held, [] if holds else None
+        if held:
+            self._transport.write(b"".join(held))
+
+    def write(self, data: bytes) -> None:
+        """See `asyncio.Transport`."""
+        if self._held is None:
+            self._transport.write(data)
+        else:
+            self._held.append(data)
+
+    def close(self) -> None:
+        """See `asyncio.Transport`."""
+        self.hold(False)
+        self._transport.close()
 
 
 class _Server(uvicorn.Server):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from functions.prompts.playing import WAIT_SECONDS
@@ -266,3 +267,15 @@ async def test_fifty_players_that_come_at_once_cost_one_synthesis(world: World, 
     assert {answer.status for answer in answers} == {200}
     assert len({answer.body for answer in answers}) == 1
     assert len(world.speaker.said) == 1
+
+
+async def test_the_log_names_the_prompt_that_could_not_be_played_and_nothing_of_paths_that_name_none(
+    instance: Instance, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unknown = "k1" + "a" * 52
+    capsys.readouterr()
+    for path in (f"/p/acme/{unknown}/mulaw-8000.ulaw", "/p/acme/secret-of-a-caller/mulaw-8000.ulaw"):
+        assert (await instance.get(path)).status == 404
+    lines = [msgspec.json.decode(line) for line in capsys.readouterr().out.splitlines() if '"audio.refused"' in line]
+    assert [(line.get("prompt_id"), line.get("rendition")) for line in lines] == [(unknown, "mulaw-8000"), (None, None)]
+    assert "secret" not in str(lines)

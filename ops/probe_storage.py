@@ -97,6 +97,18 @@ def range_at_the_end(probe: Probe) -> Seen:
     return Seen.judged(status, status.startswith("416 "))
 
 
+def listed(probe: Probe) -> Seen:
+    """An appended object after a key that does not exist, listed and read."""
+    bucket, key = probe.bucket(), probe.key("listed/b")
+    first = bucket.append_object(key, 0, b"one\n")
+    bucket.append_object(key, first.next_position, b"two\n")
+    prefix, absent = key.removesuffix("b"), key.removesuffix("b") + "a"
+    found = [(each.key, each.etag) for each in bucket.list_objects_v2(prefix=prefix, start_after=absent).object_list]
+    same = found == [(key, bucket.get_object(key).etag)]
+    text = f"{len(found)} listed, the appended object's ETag {'the same' if same else 'not the same'}"
+    return Seen.judged(text, same and not bucket.list_objects_v2(prefix=prefix, start_after=key).object_list)
+
+
 def event_key(probe: Probe) -> Seen:
     """An empty object under a key that encoding would change, and the job that its event opens."""
     import requests
@@ -226,5 +238,11 @@ CHECKS = (
         "a presigned V4 PUT with `content-length` among its additional headers is refused at any other length",
         "3 requests, one object of 4 bytes",
         signed_length,
+    ),
+    Check(
+        "ListObjectsV2 shows the ETag that GetObject shows, of appended objects too, and `start-after` takes a key that"
+        " does not exist",
+        "5 requests, one object of 8 bytes",
+        listed,
     ),
 )

@@ -15,8 +15,9 @@ ETag of its recording, so that it can be seen whose transcript lies at a place t
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from typing import Final
 
 from functions.transcripts import report, transcript
@@ -60,13 +61,16 @@ def fits(job: Job) -> bool:
 
 async def keep(state: ObjectStore, job: Job, generation: int, attempt: int, files: Mapping[str, bytes]) -> None:
     """Write an attempt's files to its own place. Type and digest go along when they are copied from there."""
-    for name, data in files.items():
-        await state.put(
-            _attempts(job, generation, attempt) + name,
+    place = _attempts(job, generation, attempt)
+    await side_by_side(
+        state.put(
+            place + name,
             data,
             content_type=KINDS[name.rpartition(".")[2]],
             metadata={"sha256": hashlib.sha256(data).hexdigest(), "etag": job.etag},
         )
+        for name, data in files.items()
+    )
 
 
 async def made(state: ObjectStore, job: Job, generation: Generation) -> dict[str, bytes] | None:
@@ -110,10 +114,25 @@ async def publish(recordings: ObjectStore, state_bucket: str, job: Job, generati
     if terminal.verdict.state == "quarantined" and current is not None and report.is_copied(current.size):
         await _copy_recording(recordings, job, current)
     prefix = _attempts(job, generation.number, terminal.attempt)
-    for name in terminal.verdict.files:
-        for key in _places(job, generation, name):
-            await recordings.copy(state_bucket, prefix + name, key)
+    await side_by_side(
+        recordings.copy(state_bucket, prefix + name, key)
+        for name in terminal.verdict.files
+        for key in _places(job, generation, name)
+    )
     return True
+
+
+async def side_by_side(calls: Iterable[Awaitable[object]]) -> None:
+    """Make calls that need not wait for each other.
+
+    Raises
+    ------
+    StorageError
+        Of the first that failed; by then all others have ended too.
+    """
+    for answer in await asyncio.gather(*calls, return_exceptions=True):
+        if isinstance(answer, BaseException):
+            raise answer
 
 
 async def _copy_recording(recordings: ObjectStore, job: Job, current: ObjectInfo) -> None:

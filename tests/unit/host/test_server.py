@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from isikit.host.application import make_app
-from isikit.host.server import server_config
+from isikit.host.server import _Holding, server_config
 
 APP = make_app([])
 
@@ -48,3 +48,38 @@ def test_starting_loads_no_sdk() -> None:
     shared = str(Path(__file__).parents[3] / "shared")
     run = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": shared}, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+class _Wire:
+    """A transport that notes what was sent, and when it was closed."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes | None] = []
+
+    def write(self, data: bytes) -> None:
+        self.sent.append(data)
+
+    def close(self) -> None:
+        self.sent.append(None)
+
+
+def test_what_is_held_goes_out_as_one_and_nothing_else_is_held() -> None:
+    wire = _Wire()
+    holding = _Holding(wire)  # type: ignore[arg-type]
+    holding.write(b"100 Continue")
+    holding.hold(True)
+    holding.write(b"head")
+    holding.write(b"body")
+    holding.hold(False)
+    holding.write(b"more")
+    assert wire.sent == [b"100 Continue", b"headbody", b"more"]
+
+
+def test_a_connection_that_is_closed_after_its_answer_sends_the_answer_first() -> None:
+    wire = _Wire()
+    holding = _Holding(wire)  # type: ignore[arg-type]
+    holding.hold(True)
+    holding.write(b"answer")
+    holding.close()
+    holding.hold(False)
+    assert wire.sent == [b"answer", None]

@@ -218,7 +218,7 @@ def _with_ours(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, byte
     if request.headers:
         for name, value in request.headers.items():
             ours[name.lower().encode("latin-1")] = value.encode("latin-1")
-    return [*(header for header in headers if header[0] not in ours), *ours.items()]
+    return [header for header in headers if header[0] not in ours] + list(ours.items())
 
 
 def _tell(headers: dict[bytes, bytes], allowance: Allowance) -> None:

@@ -173,9 +173,8 @@ def application(process: Callable[[], Transcripts]) -> ASGIApp:
         return json_response(found.answer(), headers={"Cache-Control": "no-store"})
 
     async def callback(request: Request) -> Response:
-        told = Callback(
-            request.path_params["job"],
-            *(request.path_params[name] for name in ("generation", "submission", "expires_at")),
+        told = Callback.named(
+            *(request.path_params[name] for name in ("job", "generation", "submission", "expires_at"))
         )
         ours = process()
         if ours.queue is None:
@@ -194,7 +193,7 @@ def application(process: Callable[[], Transcripts]) -> ASGIApp:
             Route("/v1/jobs", jobs, methods=["GET"]),
             Route(RECOGNITIONS, recognition, methods=["POST"]),
             Route(
-                f"{CALLBACKS}/{{job}}/{{generation:int}}/{{submission:int}}/{{expires_at:int}}/{{proof}}",
+                f"{CALLBACKS}/{{job}}/{{generation}}/{{submission}}/{{expires_at}}/{{proof}}",
                 callback,
                 methods=["POST"],
             ),

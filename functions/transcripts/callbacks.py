@@ -25,7 +25,8 @@ LIFE_SECONDS: Final = 27 * 3600
 """Longer than any queue: 24 hours at most for accounts on trial, three for others."""
 LOOKED_AT_BYTES: Final = 16 * 1024
 
-_PROOF = re.compile(r"(\d{1,3})\.([0-9a-f]{64})\Z")
+_PROOF = re.compile(r"([0-9]{1,3})\.([0-9a-f]{64})\Z")
+_NUMBER = re.compile(r"(0|[1-9][0-9]{0,11})\Z")
 _TASK = re.compile(rb'"(?:TaskId|task_id)"\s*:\s*"([0-9A-Za-z_-]{8,128})"')
 
 
@@ -55,6 +56,20 @@ class Callback:
     generation: int
     submission: int
     expires_at: int
+
+    @classmethod
+    def named(cls, job: str, *numbers: str) -> Callback:
+        """What an address names: job, generation, submission and expiry, as they stand in it.
+
+        Raises
+        ------
+        CallbackRefused
+            A number is not written as we write them. Python refuses to read those of thousands of digits at all.
+        """
+        if len(numbers) != 3 or not all(map(_NUMBER.match, numbers)):
+            raise CallbackRefused
+        generation, submission, expires_at = map(int, numbers)
+        return cls(job, generation, submission, expires_at)
 
     def url(self, base: str, keys: Keys) -> str:
         """The whole address."""

@@ -97,7 +97,7 @@ async def _status(reader: asyncio.StreamReader) -> int:
             raise FetchError("broken" if not data else "size")
         try:
             parser.feed_data(data)
-        except httptools.HttpParserError:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):  # two trees; 101 is an answer like any other
             if not head.complete:
                 raise FetchError("broken") from None
     return int(parser.get_status_code())

@@ -11,6 +11,7 @@ An empty value says nothing. What is no value of its kind is left out, and the n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,6 +32,8 @@ CALL_ID: Final = "call_id"
 MAX_CALL_ID: Final = 256
 MAX_CHARACTERS: Final = 128
 DIRECTIONS: Final = ("inbound", "outbound", "internal")
+_RFC3339: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9:]{5,8}(\.[0-9]{1,9})?([Zz]|[+-][0-9:]{4,6})\Z")
+"""What `datetime` reads is more than that: weeks, and any character at all between day and time."""
 _RECORD_BYTES: Final = 6500
 """What key, call id and metadata may fill together of a journal's record."""
 
@@ -137,7 +140,7 @@ def _moment(value: str) -> str:
         moment = datetime.fromisoformat(value)
     except ValueError:
         return ""
-    return value if moment.tzinfo is not None and len(value) <= 40 and value.isascii() else ""
+    return value if moment.tzinfo is not None and _RFC3339.match(value) else ""
 
 
 KINDS: Final[Mapping[str, Callable[[str], str]]] = {

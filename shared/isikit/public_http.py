@@ -91,6 +91,10 @@ def is_allowed(address: Address, *, loopback: bool) -> bool:
 
 
 async def _address(parts: SplitResult, *, loopback: bool) -> Address:
+    try:
+        _port(parts)
+    except ValueError:  # over 65535
+        raise FetchError("address") from None
     found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, _port(parts), type=socket.SOCK_STREAM)
     addresses = [ipaddress.ip_address(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in found]
     if not addresses or not all(is_allowed(address, loopback=loopback) for address in addresses):

@@ -81,6 +81,7 @@ async def test_without_the_exception_this_machine_is_never_asked() -> None:
 
 async def test_with_the_exception_http_is_for_this_machine_alone() -> None:
     assert await _reason("http://192.0.2.1/") in {"address", "scheme"}
+    assert await _reason("https://127.0.0.1:70000/") == "address"
     assert await _reason("ftp://127.0.0.1/") == "scheme"
     assert await _reason("file:///etc/passwd") == "scheme"
 

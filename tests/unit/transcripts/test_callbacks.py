@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from functions.transcripts.callbacks import LIFE_SECONDS, LOOKED_AT_BYTES, Callback, CallbackRefused, task_in
@@ -31,6 +33,7 @@ async def waiting() -> tuple[Scene, Service, str]:
     [
         (-1, "1." + "0" * 64), (-1, "1."), (-1, "9." + "0" * 64), (-1, "0" * 64), (-1, "1." + "é" * 64),
         (-2, "1900000000"), (-3, "2"), (-4, "2"), (-5, "0" * 64),
+        (-2, "9" * 5000), (-3, "01"), (-4, "x"), (-4, "-1"), (-4, "١"),
     ],
 )  # fmt: skip
 async def test_a_changed_address_is_refused_before_anything_is_read(place: int, value: str) -> None:
@@ -38,7 +41,7 @@ async def test_a_changed_address_is_refused_before_anything_is_read(place: int, 
     calls = scene.state.calls.copy()
     answer = await scene.post(changed(url, place, value))
     assert (answer.status_code, answer.json()["code"]) == (403, "callback.refused")
-    assert scene.state.calls - calls == {"get": 1}  # the key file, of a fresh instance
+    assert scene.state.calls - calls <= Counter(get=1)  # the key file, of a fresh instance
     assert service.asked == 0
 
 

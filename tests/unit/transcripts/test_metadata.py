@@ -79,8 +79,10 @@ async def test_a_sidecar_goes_before_the_object_value_by_value() -> None:
         {"call_id": ["c"], "agent": {"a": 1}, "queue": 7},
         {"call_id": "c" * 257, "agent": "a" * 129, "queue": "one\ntwo", "started_at": "yesterday", "direction": "up"},
         {"started_at": "2026-03-01T08:30:00"},
+        {"started_at": "2026-03-01\n08:30:00+08:00"},
+        {"started_at": "2026-W09-7T08:30:00+08:00"},
     ],
-    ids=["text", "no utf-8", "deep", "list", "large", "types", "values", "no offset"],
+    ids=["text", "no utf-8", "deep", "list", "large", "types", "values", "no offset", "two lines", "week"],
 )
 async def test_a_hostile_sidecar_says_nothing_and_harms_nothing(said: object) -> None:
     scene = Scene()

@@ -152,6 +152,7 @@ FAILING: dict[str, Any] = {
     "webhook.status_404": b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n",
     "webhook.status_302": b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/elsewhere\r\n\r\n",
     "webhook.status_103": b"HTTP/1.1 103 Early Hints\r\n\r\n",
+    "webhook.status_101": b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\nmore",
     "webhook.broken": b"this is no HTTP\r\n\r\n",
     "webhook.size": b"HTTP/1.1 200 OK\r\n" + b"X-Long: " + b"a" * 20_000,
 }

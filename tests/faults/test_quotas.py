@@ -161,9 +161,19 @@ async def test_an_oss_that_hangs_holds_a_request_up_for_a_bounded_time(monkeypat
             await granted(instance(store, when_down="closed"), 10)
 
 
-async def test_a_journal_that_somebody_wrote_into_is_as_good_as_out_of_reach() -> None:
+@pytest.mark.parametrize(
+    "planted",
+    [
+        b'{"something": "else"}\n',
+        b'{"by": "mallory", "take": -1000000}\n',
+        b'{"by": "a", "take": 3}\n{"by": "a", "take": -4}\n{"by": "b", "take": 9}\n',
+        b'{"by": "a", "take": 0.5}\n',
+        b'{"by": ["a"], "take": 1}\n',
+    ],
+)
+async def test_a_journal_that_somebody_wrote_into_is_as_good_as_out_of_reach(planted: bytes) -> None:
     store = MemoryStore()
-    await store.append(KEY, 0, b'{"something": "else"}\n')
+    await store.append(KEY, 0, planted)
     with pytest.raises(LimitsUnavailable):
         await granted(instance(store, when_down="closed"), 10)
     assert await total(instance(store), 10) == 10

@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -69,11 +69,9 @@ class _Book:
 
     def learn(self, snapshot: Snapshot, now: float) -> None:
         """Take over what the journal says."""
-        try:
-            self.claimed = sum(record["take"] for record in snapshot.records)
-            self.held = sum(record["take"] for record in snapshot.records if record["by"] == self.name)
-        except (KeyError, TypeError) as error:
-            raise JournalTorn("a quota's journal holds something else than chunks") from error
+        holdings = _holdings(snapshot.records)
+        self.claimed = sum(holdings.values())
+        self.held = holdings.get(self.name, 0)
         self.snapshot = snapshot
         self.seen_at = now
 
@@ -96,6 +94,20 @@ class _Book:
         if self.left < 0 < free:
             return {"by": self.name, "take": min(-self.left, free)}  # what was let through is booked all the same
         return None
+
+
+def _holdings(records: Sequence[Record]) -> dict[str, int]:
+    """What everybody holds. Nobody can hand back more than he has: who could, would add to the quota."""
+    found: dict[str, int] = {}
+    try:
+        for record in records:
+            by, take = record["by"], record["take"]
+            found[by] = held = found.get(by, 0) + take
+            if type(take) is not int or held < 0:
+                raise JournalTorn("a quota's journal holds something else than chunks")
+    except (KeyError, TypeError) as error:
+        raise JournalTorn("a quota's journal holds something else than chunks") from error
+    return found
 
 
 class Quotas:

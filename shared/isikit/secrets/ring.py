@@ -14,6 +14,9 @@ from isikit.secrets.keys import Keys
 REREAD_SECONDS = 30.0
 FRESH_SECONDS = 300.0
 """For how long a gateway's secret that was taken out of the file may still be believed."""
+RETRY_SECONDS = 2.0
+DOWN_SECONDS = 3600.0
+"""For how long what the file said is believed while it cannot be read: a secret may have been taken out of it since."""
 
 
 class Reader(Protocol):
@@ -43,7 +46,7 @@ class KeyRing:
         self._clock = clock
         self._lock = asyncio.Lock()
         self._keys: Keys | None = None
-        self._read_at = 0.0
+        self._asked_at = self._read_at = 0.0
 
     async def current(self) -> Keys:
         """The keys to seal and to name with.
@@ -77,7 +80,8 @@ class KeyRing:
     async def proves(self, check: Callable[[Keys], bool]) -> bool:
         """Whether a gateway's secret holds by keys that are at most 5 minutes old, or else 30 s.
 
-        So a new secret works at once everywhere, and one that was taken out is not believed for long.
+        So a new secret works at once everywhere, and one that was taken out is not believed for long: for an hour at
+        most where the file cannot be read.
 
         Parameters
         ----------
@@ -87,7 +91,7 @@ class KeyRing:
         Raises
         ------
         KeysUnavailable
-            There have been no good keys yet.
+            There have been no good keys yet, or none for an hour.
         """
         await self.current()
         return check(await self._not_older(FRESH_SECONDS)) or check(await self._not_older(REREAD_SECONDS))
@@ -98,28 +102,34 @@ class KeyRing:
         Raises
         ------
         KeysUnavailable
-            There have been no good keys yet.
+            There have been no good keys yet, or none for an hour.
         """
         secret = (await self._not_older(FRESH_SECONDS)).webhook_secret(secret_id)
         return secret if secret is not None else (await self._not_older(REREAD_SECONDS)).webhook_secret(secret_id)
 
     async def _not_older(self, seconds: float) -> Keys:
-        """Keys that were asked for within that time; the old ones where asking does not help."""
-        if self._keys is not None and self._is_within(seconds):
+        """Keys that were asked for within that time; the old ones, for an hour, where asking does not help."""
+        if self._keys is not None and self._is_within(seconds) and self._is_believed():
             return self._keys  # nobody waits while the file is read for the sake of somebody's invented secret
         async with self._lock:
-            if self._keys is None or not self._is_within(seconds):
+            # Once nothing is believed any more, asking again is worth more than waiting.
+            if self._keys is None or not self._is_within(seconds if self._is_believed() else RETRY_SECONDS):
                 try:
                     self._keys = await self._read()
                 except KeysUnavailable as error:
                     if self._keys is None:
                         raise
-                    self._read_at = self._clock()  # the keys we have go on working
+                    self._asked_at = self._clock()  # the keys we have go on working
                     logs.failure("keys.refused", error)
+            if not self._is_believed():
+                raise KeysUnavailable("The key file has been out of reach for an hour.")
             return self._keys
 
     def _is_within(self, seconds: float) -> bool:
-        return 0 <= self._clock() - self._read_at < seconds
+        return 0 <= self._clock() - self._asked_at < seconds
+
+    def _is_believed(self) -> bool:
+        return 0 <= self._clock() - self._read_at < DOWN_SECONDS
 
     async def _read(self) -> Keys:
         try:
@@ -129,5 +139,5 @@ class KeyRing:
         if found is None:
             raise KeysUnavailable("The key file is not there.")
         keys = Keys.parse(found[1])
-        self._read_at = self._clock()
+        self._asked_at = self._read_at = self._clock()
         return keys

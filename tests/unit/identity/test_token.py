@@ -14,6 +14,7 @@ import pytest
 from isikit.errors import IssuerUnavailable, Refused
 from support.house import JWKS_URL, House, entry, issued_for
 from support.issuer import ISSUER, assembled, key_set, private, public, token
+from support.memory_store import MovableClock
 
 
 @pytest.fixture
@@ -71,6 +72,16 @@ async def test_claims_that_fix_no_tenant_or_no_time_are_refused(issued: House, c
 async def test_a_clock_ten_minutes_off_either_way_is_refused(issued: House, skew: int) -> None:
     now = int(issued.clock.now()) + skew
     await _refused(issued, token(now, exp=now + 300))
+
+
+@pytest.mark.parametrize("off_seconds", [-600, 600])
+async def test_tokens_are_judged_by_the_time_of_oss_where_this_machine_is_ten_minutes_off(
+    issued: House, off_seconds: int
+) -> None:
+    now = issued.clock.now()
+    issued.store.clock = MovableClock(now - off_seconds)
+    assert (await issued.knock({"Authorization": f"Bearer {token(now - off_seconds)}"})).tenant.id == "acme"
+    await _refused(issued, token(now, exp=int(now) + 300))  # as this machine has it: over, or still to come
 
 
 @pytest.mark.parametrize("skew", [-50, 50])

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.memory_store import MovableClock
 from support.prompting import API_KEY, BASE_URL, Answer, Instance, World, tenant_entry
 
 WORDS = {"text": "您好，您的验证码是 482913。"}
@@ -87,6 +88,16 @@ async def test_it_is_over_when_its_time_is_over(world: World, instance: Instance
     assert (await instance.get(url)).headers["cache-control"] == "private, max-age=30"
     world.pass_time(30)
     assert (await instance.get(url)).status == 404
+
+
+async def test_it_lives_as_long_as_was_said_where_both_instances_clocks_are_ten_minutes_off(world: World) -> None:
+    world.wall = MovableClock(world.clock.now() - 600)
+    url = await url_of(world.instance(), life_seconds=60)
+    world.wall = MovableClock(world.clock.now() + 600)
+    ahead = world.instance()
+    assert (await ahead.get(url)).status == 200
+    world.pass_time(60)
+    assert (await ahead.get(url)).status == 404
 
 
 async def test_it_outlives_the_day_of_its_audio_and_is_spoken_again(world: World, instance: Instance) -> None:

@@ -126,3 +126,42 @@ async def test_nobody_with_a_right_secret_waits_while_the_file_is_read_for_a_wro
     assert not wrong.done()
     gate.set()
     assert not await wrong
+
+
+async def test_a_secret_is_believed_for_an_hour_while_nobody_can_tell_whether_it_was_taken_out() -> None:
+    secret = "1" * 43
+    bucket, clock = Bucket(_file(1)), Clock()
+    assert bucket.data is not None
+    bucket.data = json.dumps({**json.loads(bucket.data), "route_secrets": [secret]}).encode()
+    ring = KeyRing(bucket, clock=clock)
+
+    async def proves() -> bool:
+        return await ring.proves(lambda keys: keys.is_route_secret(secret))
+
+    assert await proves()
+    bucket.down = True
+    for _ in range(11):
+        clock.now += 320
+        assert await proves()
+    clock.now += 81
+    reads = bucket.reads
+    for _ in range(5):
+        with pytest.raises(KeysUnavailable):
+            await proves()
+    assert bucket.reads <= reads + 1  # a flood of callers is no flood of reads
+    bucket.down = False
+    clock.now += 2
+    assert await proves()
+
+
+async def test_an_instance_thawed_after_hours_believes_no_secret_before_it_has_read_the_file() -> None:
+    secret = "1" * 43
+    bucket, clock = Bucket(_file(1)), Clock()
+    assert bucket.data is not None
+    bucket.data = json.dumps({**json.loads(bucket.data), "route_secrets": [secret]}).encode()
+    ring = KeyRing(bucket, clock=clock)
+    await ring.current()
+    bucket.down = True
+    clock.now += 7200
+    with pytest.raises(KeysUnavailable):
+        await ring.proves(lambda keys: keys.is_route_secret(secret))

@@ -1,10 +1,11 @@
-"""The documents are held to the code: the tests, settings, endpoints and commands that they name are those there are."""
+"""The documents are held to the code: the tests, settings, endpoints and commands that they name are there."""
 
 from __future__ import annotations
 
 import ast
 import importlib
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,12 @@ def test_an_operator_finds_every_command() -> None:
     commands = {f"./scripts/{file.name}" for file in (ROOT / "scripts").iterdir()} - {"./scripts/python"}
     commands |= {f"./scripts/bench {name}" for name in importlib.import_module("ops.bench.__main__").BENCHMARKS}
     assert {command for command in commands if command not in page} == set()
+
+
+def test_a_benchmark_of_the_product_starts_as_its_user_starts_it() -> None:
+    command = [ROOT / "scripts" / "bench", "audio", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, "usage: " in done.stdout) == (0, True), done.stderr
 
 
 @pytest.mark.parametrize("page", ["README.md", *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))])

@@ -36,6 +36,7 @@ from urllib.request import Request, urlopen
 
 from ops.bench import load, servers
 from ops.bench.leases import begin, command
+from ops.deploy import STAGE
 
 RUNS, AT_ONCE = 5, 100
 PIECE_SECONDS, FLASH_SECONDS = 3.0, 600 / 180
@@ -98,7 +99,7 @@ class Place:
             "access_key_secret": self.endpoints["access_key_secret"],
         }
         client = Client(Config(endpoint=self.endpoints["fc"].removeprefix("http://"), protocol="http", **key))
-        name = f"speech-asr-{servers.STAGE}"
+        name = f"speech-asr-{STAGE}"
         for trigger in client.list_triggers(name, models.ListTriggersRequest()).body.triggers:
             if trigger.trigger_type in ("oss", "timer"):
                 client.delete_trigger(name, trigger.trigger_name)

@@ -11,12 +11,15 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from isikit import logs
-from isikit.errors.tree import ConfigError
+from isikit.errors.problem import problem
+from isikit.errors.tree import ConfigError, RequestError
 from isikit.host.dispatch import ABORT, HOLD, Host
+from isikit.host.responses import NEVER_STORE, PROBLEM
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -26,6 +29,32 @@ TEN_YEARS_SECONDS = 10 * 365 * 24 * 3600
 """Keep-alive. 0 does not mean off in uvicorn, it closes at once; and a connection that is closed for being idle resets
 the POST that the platform has queued for the thaw, which the caller sees as 502 [both measured]."""
 GRACE_SECONDS = 5
+HEAD_BYTES = 64 * 1024
+"""Of a request line and headers, and of trailers; names and values."""
+
+
+class HeadTooLong(RequestError):
+    """Refused before anything is known of the request."""
+
+    code = "request.head_too_long"
+    status = 431
+    title = "The request's headers are too long"
+    advice = "Send less than 64 KB of request line and headers."
+
+
+def _head_too_long() -> bytes:
+    error = HeadTooLong()
+    body = msgspec.json.encode(problem(error, ""))
+    lines = (
+        f"HTTP/1.1 {error.status} Request Header Fields Too Large",
+        f"Content-Type: {PROBLEM}",
+        f"Content-Length: {len(body)}",
+        f"Cache-Control: {NEVER_STORE}",
+        "Connection: close",
+        "",
+        "",
+    )
+    return "\r\n".join(lines).encode() + body
 
 
 def load(module_name: str) -> Host:
@@ -98,14 +127,56 @@ def serve(module_name: str) -> int:
 class _Protocol(HttpToolsProtocol):
     """uvicorn's own, telling the host how to drop a connection whose other end has stopped reading, and how to hold it.
 
-    uvicorn writes an answer's headers and its body apart, and uvloop sends each at once, in a packet of its own.
+    uvicorn writes an answer's headers and its body apart, and uvloop sends each at once, in a packet of its own. And it
+    keeps whatever comes before a body, or after it (trailers), however long that is: here it has an end.
     """
+
+    _kept_bytes = 0
+    """Received since the parser last gave something on: of a request line, headers or trailers."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin a connection."""
         holding = _Holding(transport)
         super().connection_made(holding)  # type: ignore[arg-type]
         self.app_state = {**self.app_state, ABORT: transport.abort, HOLD: holding.hold}
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come."""
+        self._kept_bytes += len(data)
+        super().data_received(data)
+        if self._kept_bytes > HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("")
+
+    def on_headers_complete(self) -> None:
+        """Begin a request. Raises `ValueError`, which the parser turns into a refusal, for a head that is too long."""
+        if self._kept_bytes > HEAD_BYTES:  # seldom: a body may have come along with the head
+            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            if size > HEAD_BYTES:
+                raise ValueError
+        self._kept_bytes = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body: it is counted, and the sender held back, by who reads it."""
+        self._kept_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        self._kept_bytes = 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, or has too long a head; drop the connection where an answer is under way on it."""
+        if self._kept_bytes <= HEAD_BYTES:
+            super().send_400_response(msg)
+            return
+        logs.event("request.refused", level="warning", status=HeadTooLong.status, reason=HeadTooLong.code)
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(_head_too_long())
+            self.transport.close()
+        else:
+            self.transport.abort()
 
 
 class _Holding:

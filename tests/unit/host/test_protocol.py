@@ -285,6 +285,69 @@ def test_a_body_that_does_not_come_is_answered_before_the_platform_ends_the_inst
         assert line.recv(65536).startswith(b"HTTP/1.1 408 ")
 
 
+def _said(line: socket.socket, *parts: bytes) -> bytes:
+    """All that is answered to them, until the connection is closed; b"" where it is dropped."""
+    said = b""
+    with contextlib.suppress(ConnectionError):
+        for part in parts:
+            line.sendall(part)
+        while got := line.recv(65536):
+            said += got
+    return said
+
+
+def _too_long(host: RunningHost) -> int:
+    return host.output().count("request.head_too_long")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        [b"x-one: " + 70_000 * b"1" + b"\r\n\r\n"],
+        [b"x-one: ", *(70 * [1000 * b"1"])],  # and it never ends
+        [f"x-{number}: {1000 * '1'}\r\n".encode() for number in range(70)],
+        [*(70 * [b"x-same: " + 1000 * b"1" + b"\r\n"]), b"\r\n"],
+    ],
+    ids=["one", "endless", "many", "whole"],
+)
+def test_headers_longer_than_64_kb_are_refused(host: RunningHost, head: list[bytes]) -> None:
+    before = _too_long(host)
+    with closing(_raw(host, "GET /echo/x")) as line:
+        said = _said(line, *head)
+    start, _, body = said.partition(b"\r\n\r\n")
+    if said:  # what was still being sent may have cost the answer
+        assert start.startswith(b"HTTP/1.1 431 ")
+        assert b"Content-Type: application/problem+json" in start
+        assert json.loads(body)["code"] == "request.head_too_long"
+    assert host.send("GET", "/healthz").status == 200
+    assert _too_long(host) == before + 1
+
+
+def test_a_path_longer_than_64_kb_is_refused(host: RunningHost) -> None:
+    before = _too_long(host)
+    with closing(socket.create_connection(("127.0.0.1", host.port), timeout=20)) as line:
+        assert not _said(line, b"GET /" + 70_000 * b"a" + b" HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 404")
+    assert _too_long(host) == before + 1
+
+
+def test_trailers_longer_than_64_kb_end_the_connection(host: RunningHost) -> None:
+    with closing(_raw(host, "POST /echo/x", "20")) as line:
+        line.sendall(b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n")
+        assert not _said(line, *(1000 * [b"x-more: " + 1000 * b"1" + b"\r\n"]))
+
+
+def test_headers_of_60_kb_and_bodies_of_any_length_are_taken(host: RunningHost) -> None:
+    before = _too_long(host)
+    with closing(host.connect()) as connection:
+        for _ in range(3):
+            headers = {**PLATFORM, "x-fc-control-path": "/http-invoke", "x-long": 60_000 * "1"}
+            connection.request("POST", "/echo/x", json.dumps(200_000 * "a").encode(), headers)
+            answer = connection.getresponse()
+            assert answer.status != 431
+            answer.read()
+    assert _too_long(host) == before
+
+
 def test_a_caller_who_does_not_read_is_dropped_and_the_others_go_on(host: RunningHost) -> None:
     with closing(_raw(host, "GET /large")) as line:
         line.sendall(b"\r\n")

@@ -153,13 +153,15 @@ class _Reader:
         if allowed is None:
             self._mistake("element", sorted(ELEMENTS))
             return
+        # Before they are checked: what is taken out must not have kept two halves of a URL apart.
+        attributes = {key: normalise(value, "ssml") for key, value in attributes.items()}
         self._check(name, allowed, attributes)
         self._has_emotion |= name == "emotion"
         if name == "break":
             self._breaks_ms += _break_ms(attributes.get("time", "")) or 0
         if name == "sub":
             self._said.append(attributes.get("alias", ""))
-        pairs = "".join(f' {key}="{_escaped(value)}"' for key, value in sorted(attributes.items()))
+        pairs = "".join(f' {key}="{value.translate(_ESCAPES)}"' for key, value in sorted(attributes.items()))
         self._written.append(f"<{name}{pairs}>")
 
     def end(self, name: str) -> None:
@@ -198,7 +200,3 @@ class _Reader:
 
     def _mistake(self, code: str, allowed: object = None, place: str = "") -> None:
         self._mistakes.setdefault(f"{code} {place}", FieldError("ssml", code, allowed))
-
-
-def _escaped(value: str) -> str:
-    return normalise(value, "ssml").translate(_ESCAPES)

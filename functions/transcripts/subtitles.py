@@ -21,6 +21,8 @@ MAX_MS: Final = 7_000
 _SENTENCE: Final = frozenset(".!?。！？…．")
 _CLAUSE: Final = frozenset(",;:，；：、—")
 _CLOSING: Final = frozenset("\"')]}”’）】》」』〉")
+_NEVER_FIRST: Final = _SENTENCE | _CLAUSE | _CLOSING
+_CLOSERS: Final = "".join(_CLOSING)
 
 
 class Said(Protocol):
@@ -93,13 +95,18 @@ def split(text: str, limit: int) -> list[str]:
     """
     parts: list[str] = []
     rest = text.strip()
-    while columns(rest) > limit:
+    while _is_wider(rest, limit):
         at = _cut(rest, limit)
         if at == len(rest):
             break
         parts.append(rest[:at].rstrip())
         rest = rest[at:].lstrip()
     return [part for part in (*parts, rest) if part]
+
+
+def _is_wider(text: str, limit: int) -> bool:
+    """Whether a text is wider than that. A long rest is looked at no further than needed, or time is its square."""
+    return len(text) > limit or columns(text) > limit  # no character is narrower than a column
 
 
 def _timed(start_ms: int, end_ms: int, text: str) -> list[tuple[int, int, str]]:
@@ -157,10 +164,10 @@ def _boundary(text: str, at: int) -> str | None:
     if not at:
         return None
     before, after = text[at - 1], text[at]
-    if after in _SENTENCE | _CLAUSE | _CLOSING or unicodedata.combining(after):
+    if after in _NEVER_FIRST or unicodedata.combining(after):
         return None
     marks = text[:at].rstrip()
-    last = marks.rstrip("".join(_CLOSING))[-1:] or marks[-1:]
+    last = marks.rstrip(_CLOSERS)[-1:] or marks[-1:]
     parted = before.isspace() or _wide(before) or _wide(after)
     if not parted or after.isspace():
         return None

@@ -76,6 +76,8 @@ def test_it_is_rewritten_in_one_way(text: str, written: str) -> None:
         ('<speak>a<break time="49ms"/></speak>', "attribute_value"),
         ('<speak><say-as interpret-as="song">a</say-as></speak>', "attribute_value"),
         ('<speak><sub alias="http://x.example/">a</sub></speak>', "attribute_value"),
+        ('<speak><sub alias="http:/&#8203;/x.example/">a</sub></speak>', "attribute_value"),
+        ('<speak><sub alias="&#8203;">a</sub></speak>', "attribute_value"),
         ("<speak><say-as>a</say-as></speak>", "attribute_missing"),
         ("<speak><sub>a</sub></speak>", "attribute_missing"),
         ("<speak>" + '<break time="6s"/>' * 2 + "a</speak>", "breaks_too_long"),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions.transcripts import subtitles
 from functions.transcripts.subtitles import MAX_COLUMNS, MAX_MS, Cue, columns, cues, split, srt, vtt
 from functions.transcripts.transcript import clean
 
@@ -99,6 +100,23 @@ def test_cues_of_two_channels_are_in_order_of_time() -> None:
 
 def test_no_speech_makes_valid_files_without_cues() -> None:
     assert (srt([]), vtt([])) == ("", "WEBVTT\n\n")
+
+
+def test_a_turn_ten_times_as_long_takes_ten_times_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at = 0
+
+    def counted(text: str) -> int:
+        nonlocal looked_at
+        looked_at += len(text)
+        return columns(text)
+
+    monkeypatch.setattr(subtitles, "columns", counted)
+    taken = []
+    for count in (500, 5000):  # an hour without a full stop has 50,000 characters
+        looked_at = 0
+        cues([Turn(0, 700 * count, 0, "word " * count)], labelled=False)
+        taken.append(looked_at)
+    assert taken[1] < 12 * taken[0]
 
 
 words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300).map(clean).filter(bool)

@@ -1,35 +1,16 @@
-"""Work that is done later: an asynchronous call of this function to itself.
-
-Nothing may run after a response, because Function Compute freezes the instance then. What a caller does not wait for
-is therefore a new invocation, by the API of Function Compute (2023-03-30), signed with ACS3-HMAC-SHA256.
-"""
+"""Work that is done later: the event by which this function has a rendition made, see `isikit.self_invocation`."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import secrets
-import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Literal
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from functions.prompts.prompt import Place
 from functions.prompts.rendition import Rendition
-from isikit import logs
-from isikit.credentials import Credentials, StsCredentials
-from isikit.errors import IsiError, invocation_error
-from isikit.threads import BoundedThreads
 
 if TYPE_CHECKING:
-    import requests
-
-API_VERSION: Final = "2023-03-30"
-QUALIFIER: Final = "live"
-TIMEOUT_SECONDS: Final = (2.0, 3.0)
-THREADS: Final = 4
+    from isikit.self_invocation import SelfInvocation
 
 
 class Make(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,100 +42,11 @@ def event_of(place: Place, rendition: Rendition, older_than: float | None = None
 
 
 class Later:
-    """Invokes this function asynchronously.
+    """Has renditions made by invocations of their own."""
 
-    Parameters
-    ----------
-    endpoint
-        Base of Function Compute's API.
-    function_name
-        This function's; empty where the platform did not say, and then nothing can be invoked.
-    credentials
-        Of the latest request.
-    """
-
-    def __init__(self, endpoint: str, function_name: str, credentials: Credentials) -> None:
-        self._url = f"{endpoint}/{API_VERSION}/functions/{quote(function_name, safe='')}/invocations"
-        self._function_name = function_name
-        self._credentials = credentials
-        self._threads = BoundedThreads("later", THREADS)
-        self._session: requests.Session | None = None
+    def __init__(self, invocation: SelfInvocation) -> None:
+        self._invocation = invocation
 
     async def make(self, place: Place, rendition: Rendition, older_than: float | None = None) -> bool:
         """Have a rendition made. That this fails is no error: whoever gets the audio then makes it."""
-        if not self._function_name:
-            return False
-        try:
-            await self._threads.run(lambda: self._invoke(event_of(place, rendition, older_than)))
-        except IsiError as error:
-            logs.failure("invocation.failed", error, level="warning", rendition=rendition.name)
-            return False
-        return True
-
-    def _invoke(self, body: bytes) -> None:
-        import requests
-
-        from isikit import connections
-
-        if self._session is None:
-            self._session = connections.session(THREADS)
-        headers = signed(self._url, f"qualifier={QUALIFIER}", body, self._credentials.current())
-        try:
-            answer = self._session.post(
-                f"{self._url}?qualifier={QUALIFIER}", data=body, headers=headers, timeout=TIMEOUT_SECONDS
-            )
-        except requests.RequestException as error:
-            raise invocation_error(0, "") from error
-        if answer.status_code != 202:
-            raise invocation_error(answer.status_code, _code(answer))
-
-
-def _code(answer: requests.Response) -> str:
-    try:
-        body = msgspec.json.decode(answer.content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return ""
-    code = body.get("Code") or body.get("code") or "" if isinstance(body, dict) else ""
-    return code if isinstance(code, str) else ""
-
-
-def signed(
-    url: str,
-    query: str,
-    body: bytes,
-    credentials: StsCredentials,
-    *,
-    now: Callable[[], float] = time.time,
-    nonce: Callable[[], str] = secrets.token_hex,
-) -> dict[str, str]:
-    """The headers of a signed POST (ACS3-HMAC-SHA256, as the vendor's "signature mechanism V3" page has it).
-
-    Parameters
-    ----------
-    url
-        Without the query.
-    query
-        In canonical form.
-    """
-    parts = urlsplit(url)
-    digest = hashlib.sha256(body).hexdigest()
-    headers = {
-        "content-type": "application/octet-stream",
-        "host": parts.netloc,
-        "x-acs-action": "InvokeFunction",
-        "x-acs-content-sha256": digest,
-        "x-acs-date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now())),
-        "x-acs-signature-nonce": nonce(),
-        "x-acs-version": API_VERSION,
-    }
-    if credentials.security_token:
-        headers["x-acs-security-token"] = credentials.security_token
-    names = ";".join(sorted(headers))
-    lines = "".join(f"{name}:{value.strip()}\n" for name, value in sorted(headers.items()))
-    canonical = "\n".join(("POST", parts.path, query, lines, names, digest))
-    to_sign = "ACS3-HMAC-SHA256\n" + hashlib.sha256(canonical.encode()).hexdigest()
-    signature = hmac.new(credentials.access_key_secret.encode(), to_sign.encode(), hashlib.sha256).hexdigest()
-    headers["authorization"] = (
-        f"ACS3-HMAC-SHA256 Credential={credentials.access_key_id},SignedHeaders={names},Signature={signature}"
-    )
-    return {**headers, "x-fc-invocation-type": "Async"}
+        return await self._invocation.leave(event_of(place, rendition, older_than), rendition=rendition.name)

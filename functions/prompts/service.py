@@ -28,6 +28,7 @@ from isikit.nls import synthesis as nls
 from isikit.nls import token
 from isikit.objects import Stores
 from isikit.secrets import KeyRing
+from isikit.self_invocation import SelfInvocation
 from isikit.tenants import Tenants
 from isikit.threads import BoundedThreads
 
@@ -117,7 +118,7 @@ def from_settings(settings: Settings) -> Prompts:
         keys=keys,
         key_sets=KeySets.of(settings),
         synthesis=Synthesis(speaker, tokens, settings.nls_concurrency, counted),
-        later=Later(settings.fc_endpoint, os.environ.get("FC_FUNCTION_NAME", ""), credentials.provider),
+        later=Later(SelfInvocation.from_settings(settings, credentials.provider)),
         owner=f"{os.environ.get('FC_INSTANCE_ID', 'local')[:48]}-{secrets.token_hex(4)}",
         limits=counted,
     )

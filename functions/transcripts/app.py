@@ -23,7 +23,7 @@ from functions.transcripts.openapi import DOCUMENT
 from functions.transcripts.process import Transcripts, transcripts
 from functions.transcripts.recognitions import ANSWER_SECONDS, MAX_BYTES, Recognitions, appkeys_for, locale_of
 from functions.transcripts.recognitions import PATH as RECOGNITIONS
-from functions.transcripts.recording import deliver, replay
+from functions.transcripts.recording import deliver, replay, resume
 from functions.transcripts.sweep import sweep
 from functions.transcripts.sweep_settling import remember
 from isikit import logs
@@ -52,8 +52,8 @@ async def take(event: bytes, request_id: str, deadline: Deadline, process: Trans
     Returns
     -------
     dict
-        `jobs`: `[{"id", "outcome": "ended|claimed|submitted"}]`, those that ended with the fields of `/v1/jobs` too,
-        and `skipped`: how many records were about something else. It is what a destination gets.
+        `jobs`: `[{"id", "outcome": "ended|claimed|submitted|..."}]`, those that ended with the fields of `/v1/jobs`
+        too, and `skipped`: how many records were about something else. It is what a destination gets.
 
     Raises
     ------
@@ -71,6 +71,9 @@ async def take(event: bytes, request_id: str, deadline: Deadline, process: Trans
     if isinstance(parsed, events.Replay):
         again = await replay(parsed.job, parsed.generation, process, until, request_id)
         return {"jobs": [again.answer()], "skipped": 0}
+    if isinstance(parsed, events.Resume):
+        gone_on = await resume(parsed.resume, process, until, request_id)
+        return {"jobs": [gone_on.answer()], "skipped": 0}
     errors: list[Exception] = list(parsed.unreadable)
     jobs: list[dict[str, Any]] = []
     skipped = parsed.other_kinds

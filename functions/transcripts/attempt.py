@@ -99,14 +99,14 @@ async def verdict_on(
         if held is not None:
             return held
     async with process.decoding:
-        heard = _with_roles(await _hear(job, step, rule, appkeys, process.offered(tenant), process, deadline), rule)
+        heard = _with_roles(await _hear(job, step, rule, appkeys, process.offered, process, deadline), rule)
     if isinstance(heard, Verdict):
         return await _quarantined(heard, job, step, process) if heard.state == "quarantined" else heard
     held = await admit(step.n, heard.billed_seconds, heard.duration_ms, tenant, journal, process)
     if held is not None:
         return replace(held, mode=heard.plan.mode) if isinstance(held, Verdict) else held
     try:
-        return await _recognised(job, step, heard, journal, process, deadline)
+        return await _recognised(job, step, heard, tenant, journal, process, deadline)
     except (SpeechError, TokenError) as error:
         if error.retryable:
             raise
@@ -288,7 +288,13 @@ def _unreadable(error: AudioError, step: Begin) -> Verdict:
 
 
 async def _recognised(
-    job: Job, step: Begin, heard: Heard, journal: JobJournal, process: Transcripts, deadline: Deadline
+    job: Job,
+    step: Begin,
+    heard: Heard,
+    tenant: Tenant,
+    journal: JobJournal,
+    process: Transcripts,
+    deadline: Deadline,
 ) -> Verdict | LetGo:
     plan = heard.plan
     if isinstance(plan, SentenceMode):
@@ -298,6 +304,7 @@ async def _recognised(
     if plan.silent:
         return await handover.written(job, step.n, plan, (), process)  # nothing to pay for
     if plan.mode == "file":
+        plan = replace(plan, role_arn=tenant.role_arn)
         if heard.headless:
             await handover.headed(job, plan, heard.data, process)
         elif not await handover.copied(job, plan, process):

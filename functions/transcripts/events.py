@@ -6,6 +6,7 @@ Three shapes are understood (Function Compute's OSS trigger and EventBridge's do
 - EventBridge: one CloudEvent, whose `data` is such a record, or an array of them (event streaming); with the schema
   `RawData` the records come without their envelope;
 - a timer: `{"triggerTime", "triggerName", "payload"}`;
+- this function's own, for a job that a callback told of: `{"resume": job}`;
 - an operator's wish to have a job done anew: `{"replay": {"job", "generation"}}`, see `scripts/replay`.
 
 **Keys are used as they come.** The trigger sends them raw (every official sample uses them so); unquoting would turn
@@ -104,6 +105,16 @@ class Replay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     generation: Annotated[int, msgspec.Meta(ge=1)]
 
 
+class Resume(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Somebody must look after a job: its task is said to have ended."""
+
+    resume: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+    def event(self) -> bytes:
+        """As it is sent."""
+        return msgspec.json.encode(self)
+
+
 class _Bucket(msgspec.Struct):
     name: str
 
@@ -139,7 +150,7 @@ class _Sorted:
     unreadable: list[EventUnreadable] = field(default_factory=list)
 
 
-def parse(event: bytes) -> Objects | Timer | Replay:
+def parse(event: bytes) -> Objects | Timer | Replay | Resume:
     """What the event says. A record that cannot be understood does not hide the others.
 
     Raises
@@ -158,6 +169,11 @@ def parse(event: bytes) -> Objects | Timer | Replay:
             return msgspec.convert(document["replay"], Replay)
         except msgspec.ValidationError as error:
             raise EventUnreadable("a replay names a job and its generation") from error
+    if isinstance(document, dict) and set(document) == {"resume"}:
+        try:
+            return msgspec.convert(document, Resume)
+        except msgspec.ValidationError as error:
+            raise EventUnreadable("a resumption names a job") from error
     found = _Sorted()
     for raw in _records(document):
         _sort(raw, found)

@@ -25,16 +25,20 @@ if TYPE_CHECKING:
     from functions.transcripts.job_journal import JobJournal
     from functions.transcripts.process import FileQueue, Transcripts
     from isikit.host.context import Deadline
+    from isikit.nls.filetrans import TaskAnswer
 
 URL_SECONDS: Final = 12 * 3600
 """OSS ends a signature made with a role's credentials after 12 hours at the latest."""
 EXPECTED_SECONDS: Final = 3 * 3600.0
 """What the service promises; on trial, or with over 500 hours of audio in half an hour, it may take 24 hours."""
 OVERDUE_SECONDS: Final = 26 * 3600.0
+FORGOTTEN_SECONDS: Final = OVERDUE_SECONDS + 72 * 3600.0
+"""Results are kept for 72 hours: after this, asking would bring nothing to light any more."""
 TRIES: Final = 3
 
 OVERDUE: Final = "recording.task_overdue"
 UNANSWERED: Final = "recording.task_lost"
+UNASKED: Final = "recording.task_unreachable"
 
 _FRESH_URL: Final = frozenset({"nls.file_not_fetched"})
 _GONE: Final = frozenset({"nls.task_expired"})
@@ -77,12 +81,13 @@ async def submit(
 
     Raises
     ------
-    SpeechError, StorageError, KeysUnavailable
+    SpeechError, TokenError, StorageError, KeysUnavailable
         The service does not have it.
     ClaimLost
         Somebody else is on the job.
     """
     queue, generation = process.queue_or_refuse(), job.latest.number
+    service = queue.service(plan.role_arn)
     number = len(job.latest.submissions) + 1
     expires_at = int(journal.now + LIFE_SECONDS)
     order = FileOrder(
@@ -95,7 +100,7 @@ async def submit(
     number = await journal.intend(generation, n, cause, plan.record(), EXPECTED_SECONDS)
     try:
         task = await retrying(
-            lambda: queue.submit(order, deadline),
+            lambda: service.submit(order, deadline),
             operation="pop.SubmitTask",
             deadline=deadline,
             budget=_budget,
@@ -157,6 +162,29 @@ def overdue(job: Job, submission: Submission) -> Verdict:
     """The verdict on a task that does not end."""
     advice = "The speech service did not finish this in 26 hours: check its console, then upload the recording again."
     return failed(job, submission, OVERDUE, advice)
+
+
+async def asked(submission: Submission, process: Transcripts, deadline: Deadline) -> TaskAnswer:
+    """What has become of a task, asked of the account that it was submitted to.
+
+    Raises
+    ------
+    SpeechError, TokenError, ConfigError, DeadlineExceeded
+        It could not be asked.
+    """
+    if submission.task is None:
+        raise TypeError("only a submission with a task can be asked for")
+    service = process.queue_or_refuse().service(WholeMode.recorded(submission.plan).role_arn)
+    return await service.result(submission.task, deadline)
+
+
+def unasked(job: Job, submission: Submission) -> Verdict:
+    """The verdict on a task that nobody could ask for until its result was gone."""
+    advice = (
+        "For four days the speech service could not be asked what became of it: find the reason in job.resume_failed, "
+        "mend it (rights, the tenant's role, ISI_FILETRANS), then replay the job."
+    )
+    return failed(job, submission, UNASKED, advice)
 
 
 def failed(job: Job, submission: Submission, reason: str, advice: str) -> Verdict:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Wish = Literal["auto", "sentence", "file", "flash", "realtime"]
 
 RATES: Final = (8000, 16000)  # the models that recognition has
+RECOGNITION: Final = frozenset({"sentence_asr", "realtime_asr"})  # of an AppKey's uses
 SHORT_MS: Final = 60_000
 """Up to this length `auto` takes sentence mode, whatever else there is: the text is there at once."""
 LONGEST_SENTENCE_MODE_MS: Final = 20 * 60_000
@@ -89,6 +90,8 @@ class WholeMode:
         There is nothing in it to recognise.
     roles
         Who speaks on a channel, by the tenant's rule.
+    role_arn
+        Of the account that the AppKey is of, "" for our own: its queue must be asked for what was submitted to it.
     """
 
     mode: Literal["file", "flash", "realtime"]
@@ -102,6 +105,7 @@ class WholeMode:
     source_rate_hz: int
     silent: bool = False
     roles: Mapping[str, str] = field(default_factory=dict)
+    role_arn: str = ""
 
     @property
     def adaptive(self) -> bool:
@@ -129,6 +133,9 @@ Plan = SentenceMode | WholeMode
 def appkeys_of(tenant: Tenant, locale: str | None = None) -> dict[int, str]:
     """The tenant's AppKeys by sample rate. Language belongs to the AppKey: only those of the language wanted.
 
+    And only those that are for recognition (`uses`): `sentence_asr` or `realtime_asr`, and either serves every mode.
+    The uses tell leased clients what to start; a project's recognition model is the same for all.
+
     Parameters
     ----------
     locale
@@ -137,7 +144,9 @@ def appkeys_of(tenant: Tenant, locale: str | None = None) -> dict[int, str]:
     return {
         each.sample_rate_hz: each.appkey
         for each in reversed(tenant.appkeys)
-        if each.locale == (locale or tenant.default_locale) and each.sample_rate_hz in RATES
+        if each.locale == (locale or tenant.default_locale)
+        and each.sample_rate_hz in RATES
+        and (not each.uses or RECOGNITION & set(each.uses))
     }
 
 
@@ -222,8 +231,8 @@ def too_long(mode: str, duration_ms: int = 0) -> Verdict:
 def no_appkey() -> Verdict:
     """The verdict where the tenant has no AppKey for its language."""
     advice = (
-        "Give the tenant an AppKey for its default locale at 8000 or 16000 Hz, wait half a minute, and upload the "
-        "recording again."
+        "Give the tenant an AppKey for its default locale at 8000 or 16000 Hz, with a use for recognition or none, "
+        "wait half a minute, and upload the recording again."
     )
     return Verdict("failed", NO_APPKEY, advice)
 

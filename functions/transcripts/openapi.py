@@ -191,7 +191,9 @@ DOCUMENT: Final[Json] = {
                         "description": "The job was looked after",
                         "content": {
                             "application/json": {
-                                "schema": _object({"outcome": {"enum": ["ended", "claimed", "submitted", "unknown"]}})
+                                "schema": _object(
+                                    {"outcome": {"enum": ["left", "ended", "claimed", "submitted", "waiting"]}}
+                                )
                             }
                         },
                     },

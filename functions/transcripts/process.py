@@ -7,7 +7,7 @@ import functools
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from functions.transcripts.mode import EVERYWHERE, OFFERED
 from functions.transcripts.pacing import Pace
@@ -47,14 +47,24 @@ async def _unlimited(tenant: Tenant, seconds: int) -> None:
     """No quota."""
 
 
+class FileService(Protocol):
+    """The service's queue of one account, as `isikit.nls.filetrans.Filetrans` has it."""
+
+    async def submit(self, order: FileOrder, deadline: Deadline) -> str:
+        """Queue a recording; its task."""
+
+    async def result(self, task: str, deadline: Deadline) -> TaskAnswer:
+        """What has become of a task."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileQueue:
     """What file mode needs besides the buckets.
 
     Attributes
     ----------
-    submit, result
-        Of the service's queue.
+    service
+        (a tenant's `role_arn`, "" for our own account) -> the queue of that account, whose AppKeys it takes.
     presign
         (key in the state bucket, seconds) -> URL by which the service fetches it.
     keys
@@ -63,11 +73,15 @@ class FileQueue:
         What the address of callbacks begins with; "" where none are wanted.
     """
 
-    submit: Callable[[FileOrder, Deadline], Awaitable[str]]
-    result: Callable[[str, Deadline], Awaitable[TaskAnswer]]
+    service: Callable[[str], FileService]
     presign: Callable[[str, int], str]
     keys: KeyRing
     callback_base: str = ""
+
+
+async def _stay(event: bytes) -> bool:
+    """Nothing can be left to another call."""
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +122,8 @@ class Transcripts:
         Recordings in memory at once: an instance has 1 GiB and takes two events.
     clock
         Wall time for stamps.
+    leave
+        Has this function called again with an event, as an asynchronous call; False where that cannot be done.
     pause
         Sleeps: between two looks at a job that somebody else is on, and between two renewals of a claim.
     """
@@ -132,15 +148,14 @@ class Transcripts:
     region: str = "cn-beijing"
     spend: Spend = _unlimited
     clock: Callable[[], float] = time.time
+    leave: Callable[[bytes], Awaitable[bool]] = _stay
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
-    def offered(self, tenant: Tenant) -> frozenset[str]:
-        """The modes that the region offers and this deployment has for a tenant.
-
-        The queue is called with our own account's key, and so takes our own account's AppKeys only.
-        """
+    @property
+    def offered(self) -> frozenset[str]:
+        """The modes that the region offers and this deployment has."""
         here = {"sentence"}
-        here |= {"file"} if self.queue is not None and not tenant.role_arn else set()
+        here |= {"file"} if self.queue is not None else set()
         here |= {"flash"} if self.flash is not None else set()
         here |= {"realtime"} if self.realtime is not None else set()
         return OFFERED.get(self.region, EVERYWHERE) & here
@@ -172,6 +187,7 @@ def transcripts() -> Transcripts:
     from isikit.nls.realtime import SdkListener
     from isikit.nls.recognition import Recogniser
     from isikit.secrets import KeyRing
+    from isikit.self_invocation import SelfInvocation
     from isikit.tenants import Tenants
 
     settings = config.settings()
@@ -200,6 +216,7 @@ def transcripts() -> Transcripts:
         spend=lambda tenant, seconds: counted.spend(tenant, "recognition_seconds", seconds),
         speaking=asyncio.Semaphore(settings.nls_concurrency),
         decoding=asyncio.Semaphore(1),
+        leave=SelfInvocation.from_settings(settings, credentials.provider).leave,
         clock=tenants.now,  # receivers of webhooks refuse what is dated minutes off
     )
 
@@ -208,16 +225,21 @@ def _queue(settings: Settings, keys: KeyRing, tenants: Tenants) -> FileQueue | N
     """The service's queue, where the deployment names it."""
     from isikit import credentials
     from isikit.nls.filetrans import Filetrans
+    from isikit.nls.pop import AssumedRole
     from isikit.objects.presign import Presigner
 
     if not settings.filetrans:
         return None
-    service = Filetrans(settings.filetrans, settings.region, credentials.provider)
+
+    @functools.cache
+    def service(role_arn: str) -> Filetrans:
+        role = AssumedRole(settings.pop_sts, role_arn, credentials.provider) if role_arn else None
+        return Filetrans(settings.filetrans, settings.region, credentials.provider, role=role)
+
     endpoint = settings.oss_fetch or settings.oss_internal
     signer = Presigner(settings.bucket_state, endpoint, settings.region, credentials.provider, clock=tenants.now)
     return FileQueue(
-        submit=service.submit,
-        result=service.result,
+        service=service,
         presign=lambda key, seconds: signer.get(key, seconds=seconds),
         keys=keys,
         callback_base=settings.callback_base_url,

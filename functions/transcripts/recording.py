@@ -58,12 +58,12 @@ from isikit.nls.filetrans import Unfinished
 
 T = TypeVar("T")
 
-Outcome = Literal["ended", "claimed", "submitted", "waiting", "unknown"]
+Outcome = Literal["ended", "claimed", "submitted", "waiting", "left", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What became of one delivery: the job ended, somebody else is on it, or the service has it.
+    """What became of one delivery: the job ended, somebody else is on it or will be, or the service has it.
 
     Attributes
     ----------
@@ -289,12 +289,15 @@ async def _attempt(delivery: Delivery, job: Job, step: Begin) -> Outcome | None:
 async def _ask(delivery: Delivery, job: Job, step: Ask) -> Outcome | None:
     """Ask once what has become of a task, and go on from there. Asking costs nothing and needs no claim."""
     journal, process, submission = delivery.journal, delivery.process, step.submission
-    if submission.task is None:
-        raise TypeError("only a submission with a task can be asked for")
     if step.crashes >= MAX_CRASHES:
         verdict = handover.failed(job, submission, report.LOST, report.WORDS[report.LOST][1])
         return await _work(delivery, job, step.n, _said(verdict))
-    answer = await process.queue_or_refuse().result(submission.task, delivery.deadline)
+    try:
+        answer = await handover.asked(submission, process, delivery.deadline)
+    except IsiError:
+        if journal.now < submission.at + handover.FORGOTTEN_SECONDS:
+            raise
+        return await _work(delivery, job, step.n, _said(handover.unasked(job, submission)))
     if not isinstance(answer, Unfinished):
         work = handover.followed(job, submission, answer, step.n, journal, process, delivery.deadline)
         return await _work(delivery, job, step.n, work)

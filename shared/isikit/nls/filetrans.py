@@ -27,10 +27,12 @@ from isikit.config import is_loopback
 from isikit.errors import DeadlineExceeded, SpeechError, SpeechUnavailable, speech_error, token_error
 from isikit.nls.gateway import Answer, Gateway
 from isikit.nls.sentences import Sentence, of_file
+from isikit.threads import BoundedThreads
 
 if TYPE_CHECKING:
-    from isikit.credentials import Credentials
+    from isikit.credentials import Credentials, StsCredentials
     from isikit.host.context import Deadline
+    from isikit.nls.pop import AssumedRole
 
 VERSION: Final = "2018-08-17"
 SUCCESS: Final = 21050000
@@ -131,6 +133,8 @@ class Filetrans:
         `RegionId`.
     credentials
         Asked before every call.
+    role
+        Assumed first: the queue, and its AppKeys, are then those of that role's account.
     now, nonce
         Epoch seconds and a new SignatureNonce: for tests.
     """
@@ -141,6 +145,7 @@ class Filetrans:
         region: str,
         credentials: Credentials,
         *,
+        role: AssumedRole | None = None,
         concurrency: int = 4,
         now: Callable[[], float] = time.time,
         nonce: Callable[[], str] = lambda: str(uuid.uuid4()),
@@ -150,6 +155,8 @@ class Filetrans:
         self._gateway = Gateway(f"{scheme}://{parts.netloc}", concurrency, "filetrans")
         self._region = region
         self._credentials = credentials
+        self._role = role
+        self._threads = BoundedThreads("filetrans-role", 1)
         self._now, self._nonce = now, nonce
 
     async def submit(self, order: FileOrder, deadline: Deadline) -> str:
@@ -159,10 +166,11 @@ class Filetrans:
         ------
         SubmissionUnclear
             It may be queued.
-        SpeechError, Overloaded
+        SpeechError, TokenError, Overloaded
             It is not.
         """
-        form = self._signed("POST", "SubmitTask", Task=json.dumps(order.document(), ensure_ascii=False))
+        signer = await self._signer(deadline)
+        form = self._signed(signer, "POST", "SubmitTask", Task=json.dumps(order.document(), ensure_ascii=False))
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         deadline.check()
         try:
@@ -180,7 +188,7 @@ class Filetrans:
         if answer.status >= 500 or (answer.status == 200 and not isinstance(status, int)):
             raise SubmissionUnclear
         if answer.status != 200 or status != SUCCESS:
-            raise _refusal(answer)
+            raise self._refusal(answer)
         if not isinstance(task, str) or not looks_like_task(task):
             raise SubmissionUnclear
         return task
@@ -190,15 +198,15 @@ class Filetrans:
 
         Raises
         ------
-        SpeechError, Overloaded, DeadlineExceeded
+        SpeechError, TokenError, Overloaded, DeadlineExceeded
             It could not be asked.
         """
-        query = urlencode(self._signed("GET", "GetTaskResult", TaskId=task))
+        query = urlencode(self._signed(await self._signer(deadline), "GET", "GetTaskResult", TaskId=task))
         answer = await self._gateway.get(f"/?{query}", {}, deadline.sooner(_SECONDS), most_bytes=MOST_RESULT_BYTES)
         said = answer.json()
         status = said.get("StatusCode")
         if answer.status != 200 or not isinstance(status, int):
-            raise _refusal(answer)
+            raise self._refusal(answer)
         if status in RUNNING:
             return Unfinished()
         if status in SILENT:
@@ -213,8 +221,19 @@ class Filetrans:
         """Close kept connections."""
         await self._gateway.close()
 
-    def _signed(self, method: str, action: str, **parameters: str) -> dict[str, str]:
-        signer = self._credentials.current()
+    async def _signer(self, deadline: Deadline) -> StsCredentials:
+        role = self._role
+        if role is None:
+            return self._credentials.current()
+        return await self._threads.run(lambda: role.current(deadline), deadline)
+
+    def _refusal(self, answer: Answer) -> SpeechError:
+        error = _refusal(answer)
+        if self._role is not None and error.code == "pop.security_token_invalid":
+            self._role.forget()
+        return error
+
+    def _signed(self, signer: StsCredentials, method: str, action: str, **parameters: str) -> dict[str, str]:
         told = {
             "AccessKeyId": signer.access_key_id,
             "Action": action,

@@ -13,13 +13,15 @@ import pytest
 from contract.nls.conftest import served
 from isikit.config import Settings
 from isikit.credentials import Credentials
-from isikit.errors import TokenError
+from isikit.errors import IsiError, TokenError
 from isikit.host.context import Deadline
+from isikit.nls.filetrans import FileOrder, Filetrans
 from isikit.nls.pop import AssumedRole, PopTokenFetcher
 from isikit.nls.token import TokenSources
 from isikit.secrets import KeyRing
 from localcloud.account import Account
 from localcloud.clock import Clock
+from localcloud.engines.tone import ToneEngine
 from localcloud.faults import Faults
 from localcloud.pop import make_app
 from support.sharing import Account as SharedAccount
@@ -64,7 +66,7 @@ async def sts() -> AsyncIterator[Sts]:
             "x-fc-security-token": session.security_token,
         }
     )
-    async with served(make_app(account, faults, clock)) as port:
+    async with served(make_app(account, faults, clock, ToneEngine())) as port:
         yield Sts(account, faults, clock, credentials, f"http://127.0.0.1:{port}")
 
 
@@ -124,3 +126,27 @@ async def test_an_answer_of_sts_without_credentials_is_tried_again_later(action:
         await sts.fetcher().fetch(Deadline.after(10))
     assert caught.value.retryable
     assert await sts.fetcher().fetch(Deadline.after(10))
+
+
+async def test_another_accounts_queue_is_called_as_that_accounts_role(sts: Sts) -> None:
+    role = AssumedRole(sts.url, ROLE, sts.credentials, now=sts.clock.now)
+    queue = Filetrans(sts.url, "cn-beijing", sts.credentials, role=role)
+    order = FileOrder(sts.account.add_project(sample_rate_hz=8000).appkey, "http://127.0.0.1:9/a.wav", True, False)
+    tasks = [await queue.submit(order, Deadline.after(10)) for _ in range(2)]
+    assert (len(set(tasks)), sts.asked("AssumeRole"), sts.asked("SubmitTask")) == (2, 1, 2)
+    sts.faults.arm(operation="pop.GetTaskResult", action="error", code="InvalidSecurityToken.Expired")
+    with pytest.raises(IsiError) as caught:
+        await queue.result(tasks[0], Deadline.after(10))
+    assert caught.value.retryable
+    assert await queue.result(tasks[0], Deadline.after(10))
+    assert sts.asked("AssumeRole") == 2
+    await queue.close()
+
+
+async def test_nothing_is_submitted_where_the_role_is_refused(sts: Sts) -> None:
+    sts.account.lend(ROLE, "role/somebody-else")
+    role = AssumedRole(sts.url, ROLE, sts.credentials, now=sts.clock.now)
+    queue = Filetrans(sts.url, "cn-beijing", sts.credentials, role=role)
+    with pytest.raises(TokenError) as caught:
+        await queue.submit(FileOrder("x", "http://127.0.0.1:9/a.wav", True, False), Deadline.after(10))
+    assert (caught.value.code, sts.asked("SubmitTask")) == ("pop.role_denied", 0)

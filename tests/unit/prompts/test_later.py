@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from functions.prompts import app
-from functions.prompts.later import Event, Later, Make, event_of, signed
+from functions.prompts.later import Event, Later, Make, event_of
 from functions.prompts.prompt import Place
 from functions.prompts.remaking import carry_out
 from functions.prompts.rendition import RENDITIONS
@@ -19,6 +19,7 @@ from isikit.credentials import Credentials, StsCredentials
 from isikit.errors import RequestError
 from isikit.host.context import Deadline
 from isikit.host.dispatch import EventContext
+from isikit.self_invocation import SelfInvocation, signed
 from support.prompting import BASE_URL, Instance, World
 
 PLACE = Place("acme", "permanent", "k1" + "a" * 52)
@@ -95,7 +96,7 @@ def later(endpoint: str, name: str = "speech-tts-dev") -> Later:
         "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "secret",
         "ALIBABA_CLOUD_SECURITY_TOKEN": "token",
     }
-    return Later(endpoint, name, Credentials(environment))
+    return Later(SelfInvocation(endpoint, name, Credentials(environment)))
 
 
 async def test_the_function_invokes_its_own_alias_asynchronously(endpoint: str) -> None:

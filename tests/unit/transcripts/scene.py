@@ -200,6 +200,8 @@ class Scene:
         self.renewal: Callable[[], Awaitable[object]] = never
         self.places = 8
         self.uploads = 0
+        self.left: list[bytes] | None = None  # events this function sends to itself, where it can
+        self.asked_accounts: list[str] = []
         self.wrap: Callable[[ObjectStore], ObjectStore] = lambda store: store
         self.tenants(acme={8000: "narrow", 16000: "wide"}, other={8000: "narrow", 16000: "wide"})
 
@@ -238,14 +240,22 @@ class Scene:
     def _queue(self, state: ObjectStore) -> FileQueue | None:
         if self.service is None:
             return None
-        service = self.service_of(self.service)
         return FileQueue(
-            submit=service.submit,
-            result=service.result,
+            service=self._service_for,
             presign=lambda key, seconds: f"https://state.example.com/{key}?for={seconds}",
             keys=KeyRing(self.state),
             callback_base=CALLBACK_BASE,
         )
+
+    def _service_for(self, role_arn: str) -> Any:
+        assert self.service is not None
+        self.asked_accounts.append(role_arn)
+        return self.service_of(self.service)
+
+    async def _leave(self, event: bytes) -> bool:
+        if self.left is not None:
+            self.left.append(event)
+        return self.left is not None
 
     async def call_back(self, order: FileOrder, body: bytes = b"{}") -> httpx2.Response:
         """Call the address in an order, as the service does."""
@@ -287,6 +297,7 @@ class Scene:
             speaking=asyncio.Semaphore(self.places),
             decoding=asyncio.Semaphore(1),
             clock=self.clock.now,
+            leave=self._leave,
             pause=self._paused,
         )
 

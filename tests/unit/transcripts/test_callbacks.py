@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import pytest
 
 from functions.transcripts.callbacks import LIFE_SECONDS, LOOKED_AT_BYTES, Callback, CallbackRefused, task_in
+from functions.transcripts.events import EventUnreadable, Resume
 from isikit.nls.filetrans import SubmissionUnclear
 from isikit.secrets import Keys
 from unit.transcripts.scene import CALLBACK_BASE, KEYS, Scene, Service
@@ -95,6 +97,46 @@ async def test_a_name_that_the_service_does_not_know_costs_one_counted_submissio
     terminal = scene.job(KEY, LONG).latest.terminal
     assert terminal is not None
     assert (terminal.verdict.state, terminal.verdict.possible_double) == ("done", 1)
+
+
+async def test_the_work_is_left_to_a_call_of_the_function_itself_whose_answer_destinations_get() -> None:
+    scene, service, url = await waiting()
+    scene.left = []
+    answer = await scene.post(url)
+    assert (answer.status_code, answer.json()) == (200, {"outcome": "left"})
+    job = scene.job(KEY, LONG)
+    assert (scene.left, service.asked, job.latest.terminal) == ([b'{"resume":"%s"}' % job.id.encode()], 0, None)
+    (told,) = (await scene.deliver(scene.left[0]))["jobs"]
+    assert (told["id"], told["outcome"], told["state"]) == (job.id, "ended", "done")
+    assert told["outputs"]["txt"] == f"{PLACE}.txt"
+    (again,) = (await scene.deliver(scene.left[0]))["jobs"]  # the platform may deliver it twice
+    assert again == told
+    assert service.asked == 1
+
+
+async def test_the_name_of_a_task_is_kept_before_the_work_is_left() -> None:
+    scene = Scene()
+    service = scene.with_queue()
+    service.errors = [SubmissionUnclear()]
+    await scene.deliver(scene.upload(KEY, LONG))
+    job, scene.left = scene.job(KEY, LONG), []
+    service.end("hello", task="task-of-it")
+    url = Callback(job.id, 1, 1, int(scene.clock.now()) + 60).url(CALLBACK_BASE, Keys.parse(KEYS))
+    await scene.post(url, b'{"TaskId": "task-of-it"}')
+    (told,) = (await scene.deliver(scene.left[0]))["jobs"]
+    assert (told["state"], len(service.orders)) == ("done", 0)
+
+
+@pytest.mark.parametrize("told", [None, 1, "", "x", "0" * 63, "0" * 64 + "\n", {"job": "0" * 64}])
+async def test_an_event_that_resumes_nothing_is_refused(told: object) -> None:
+    with pytest.raises(EventUnreadable):
+        await Scene().deliver(json.dumps({"resume": told}).encode())
+
+
+async def test_a_job_that_is_resumed_and_unknown_is_told_so() -> None:
+    scene = Scene()
+    assert (await scene.deliver(Resume("0" * 64).event()))["jobs"] == [{"id": "0" * 64, "outcome": "unknown"}]
+    assert scene.keys("jobs/") == []
 
 
 async def test_without_a_queue_every_callback_is_refused() -> None:

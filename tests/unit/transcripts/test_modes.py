@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from functions.transcripts.mode import OFFERED, as_a_whole
+from functions.transcripts.mode import OFFERED, appkeys_of, as_a_whole
 from isikit.audio.probe import Measured
 from isikit.errors import SpeechError
 from isikit.host.context import Deadline
 from isikit.nls.flash import FlashOrder
 from isikit.nls.sentences import Sentence
-from isikit.tenants import Tenant
+from isikit.tenants import AppKey, Tenant
+from isikit.tenants.schema import Use
 from unit.transcripts.scene import Scene, mono, silence, speech, stereo
 
 KEY = "in/acme/calls/a.wav"
@@ -189,3 +190,11 @@ async def test_what_may_be_billed_is_taken_from_the_quota_before_anything_is_sen
     scene.spend = spend
     await scene.deliver(scene.upload(KEY, data))
     assert spent == [seconds]
+
+
+@pytest.mark.parametrize(
+    ("uses", "taken"), [((), True), (("sentence_asr",), True), (("tts", "realtime_asr"), True), (("tts",), False)]
+)
+def test_an_appkey_that_is_not_for_recognition_is_not_taken(uses: tuple[Use, ...], taken: bool) -> None:
+    tenant = Tenant("acme", appkeys=(AppKey("narrow", "zh-CN", 8000, uses),))
+    assert appkeys_of(tenant) == ({8000: "narrow"} if taken else {})

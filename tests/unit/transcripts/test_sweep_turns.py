@@ -15,14 +15,17 @@ from functions.transcripts.job_view import by_place
 from functions.transcripts.pacing import WINDOW_SECONDS, Booking, Pace, earliest
 from functions.transcripts.sweep import PRIORITY_SECONDS, Mark, turns
 from functions.transcripts.sweep_settling import SETTLING_SECONDS
-from isikit.errors import LimitError
+from isikit.errors import LimitError, TokenError
+from isikit.host.context import Deadline
 from isikit.limits import Limits
 from isikit.limits.day import seconds_left
+from isikit.nls.filetrans import TaskAnswer
 from isikit.tenants import Tenant
 from unit.transcripts.scene import Scene, mono, silence, speech
 
 HALF_MINUTE = mono(speech(300) + silence(29_700))
 NOW = 1_700_000_000.0
+ROLE = "acs:ram::1234567890123456:role/speech"
 
 
 def with_tenant(**limits: Any) -> Scene:
@@ -148,12 +151,41 @@ def test_no_half_hour_holds_more_than_the_measure_and_nobody_is_overtaken() -> N
         assert len(within) == 1 or sum(each.seconds for each in within) <= 1800
 
 
-async def test_a_tenant_of_another_account_has_no_queue_of_ours() -> None:
-    scene = with_tenant(role_arn="acs:ram::1234567890123456:role/speech")
+async def test_recordings_of_a_tenant_of_another_account_are_queued_and_asked_for_there() -> None:
+    scene = with_tenant(role_arn=ROLE)
     service = scene.with_queue()
     await scene.deliver(scene.upload("in/acme/0.wav", mono(speech(1000) + silence(61_000))))
+    assert (len(service.orders), scene.asked_accounts) == (1, [ROLE])
+    service.end("hello")
+    scene.tenants(acme={8000: "narrow", 16000: "wide"})  # the tenant has moved to our own account, the task has not
+    await scene.tick()
     assert (await views(scene, 1))[0]["state"] == "done"
-    assert service.orders == []
+    assert scene.asked_accounts == [ROLE, ROLE]
+
+
+async def test_a_role_that_is_refused_ends_a_recording_with_the_reason() -> None:
+    scene = with_tenant(role_arn=ROLE)
+    scene.with_queue().errors = [TokenError(code="pop.role_denied")]
+    await scene.deliver(scene.upload("in/acme/0.wav", mono(speech(1000) + silence(61_000))))
+    found = (await views(scene, 1))[0]
+    assert (found["state"], found["reason"]) == ("failed", "pop.role_denied")
+
+
+async def test_a_task_that_can_never_be_asked_for_ends_once_its_result_is_gone() -> None:
+    scene = with_tenant(role_arn=ROLE)
+    service = scene.with_queue()
+    await scene.deliver(scene.upload("in/acme/0.wav", mono(speech(1000) + silence(61_000))))
+    service.result = refused  # type: ignore[method-assign]
+    for hours, state in ((1, "submitted"), (96, "submitted"), (2, "failed")):
+        scene.clock.move(hours * 3600)
+        await scene.tick()
+        assert (await views(scene, 1))[0]["state"] == state
+    assert (await views(scene, 1))[0]["reason"] == "recording.task_unreachable"
+    assert scene.keys("open/") == []
+
+
+async def refused(task: str, deadline: Deadline) -> TaskAnswer:
+    raise TokenError(code="pop.role_denied")
 
 
 def mark(shard: str, due_at: float | None = None, priority: int = 0) -> Mark:

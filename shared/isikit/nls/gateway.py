@@ -153,6 +153,8 @@ class _Line:
         trust = {"ssl_context": authorities.tls_context()} if base_url.startswith("https:") else {}
         self.pool = connection_from_url(base_url, maxsize=1, **trust)
         self.is_cut = False
+        self.was_open = False
+        """Whether a connection was made, its TLS agreed upon: from then on something may have been sent."""
         self._connection: Any = None
         make: Callable[..., Any] = self.pool.ConnectionCls
 
@@ -161,7 +163,9 @@ class _Line:
             connect = connection.connect
 
             def connect_unless_cut() -> None:
+                self.was_open = False
                 connect()
+                self.was_open = True
                 if self.is_cut:  # while there was no socket to cut yet; nothing has been written
                     raise _nobody_waits()
 
@@ -204,11 +208,19 @@ class _Request:
     def send(self) -> Answer:
         from urllib3 import exceptions
 
+        was_open = False
         try:
             with self._gateway.line() as line, self._held(line):
-                return self._exchange(line.pool)
-        except (exceptions.NewConnectionError, exceptions.ConnectTimeoutError, exceptions.SSLError) as error:
+                try:
+                    return self._exchange(line.pool)
+                finally:
+                    was_open = line.was_open
+        except (exceptions.NewConnectionError, exceptions.ConnectTimeoutError) as error:
             raise away("nls.unreachable", "No connection to the speech service.") from error
+        except exceptions.SSLError as error:
+            if not was_open:
+                raise away("nls.unreachable", "No connection to the speech service.") from error
+            raise away("nls.connection_lost", "TLS broke before the answer was whole.") from error
         except exceptions.HTTPError as error:
             raise away("nls.connection_lost", "The connection broke before the answer was whole.") from error
 

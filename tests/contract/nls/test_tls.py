@@ -22,6 +22,7 @@ from contract.nls.conftest import TEXT, Service
 from isikit.errors import SpeechError
 from isikit.host.context import Deadline
 from isikit.nls import authorities
+from isikit.nls.gateway import Gateway
 from isikit.nls.rest import RestSpeaker
 from isikit.nls.sdk import SdkSpeaker
 from isikit.nls.synthesis import Speaker
@@ -158,3 +159,28 @@ def test_the_sdk_gets_our_list_only_where_the_system_has_none(
     monkeypatch.delenv("WEBSOCKET_CLIENT_CA_BUNDLE")
     authorities.lend_to_sdk()
     assert os.environ.get("WEBSOCKET_CLIENT_CA_BUNDLE") == (authorities.bundle() if lent else None)
+
+
+async def test_tls_that_breaks_after_the_request_is_no_sign_that_nothing_was_sent(
+    authority: Authority, deadline: Deadline
+) -> None:
+    """Or a recording would be submitted, and paid, a second time."""
+    received = b""
+
+    def answer_with_garbage(listening: socket.socket, tls: ssl.SSLContext) -> None:
+        nonlocal received
+        raw, _ = listening.accept()
+        with tls.wrap_socket(raw, server_side=True) as secure:
+            received = secure.recv(65_536)
+            with socket.socket(fileno=secure.detach()) as plain:
+                plain.sendall(b"this is no record of TLS")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        gateway = Gateway(f"https://127.0.0.1:{listening.getsockname()[1]}", 1, "test")
+        serving = asyncio.ensure_future(asyncio.to_thread(answer_with_garbage, listening, authority.server()))
+        with pytest.raises(SpeechError) as caught:
+            await gateway.post("/", b"body", {}, deadline, most_bytes=1024)
+        await serving
+        await gateway.close()
+    assert received.startswith(b"POST / HTTP/1.1")
+    assert caught.value.code == "nls.connection_lost"

@@ -20,7 +20,7 @@ from ops.endpoints import Endpoints
 from ops.functions import Functions
 from support.lease_tenants import bucket_of
 from support.local_cloud import Local, running
-from unit.transcripts.scene import mono, silence
+from unit.transcripts.scene import mono, silence, speech
 
 pytestmark = pytest.mark.xdist_group("completion")
 CLIENT = Path(__file__).parents[2] / "docs" / "clients" / "python" / "webhook.py"
@@ -93,6 +93,15 @@ def test_webhook_and_destination_are_told_of_a_recording_by_names_and_paths(tmp_
         assert sent["destination"] == queue
         (job,) = json.loads(sent["content"]["responsePayload"])["jobs"]
         assert (job["outcome"], job["state"], job["outputs"]) == ("ended", "done", told["outputs"])
+        # A longer one ends with the service's callback, which leaves the work to an asynchronous call.
+        key = f"in/{tenant}/long call.wav"
+        bucket_of(cloud, recordings).put_object(key, mono(speech(1000) + silence(61_000)))
+        told = json.loads(eventually(lambda: came[1:])[0][1])
+        assert (told["state"], told["key"]) == ("done", key)
+        sent = eventually(lambda: sent_to(cloud, told["job_id"], outcome="ended"))
+        (job,) = json.loads(sent["content"]["responsePayload"])["jobs"]
+        assert (job["state"], job["outputs"]) == ("done", told["outputs"])
+        assert json.loads(sent["content"]["requestPayload"]) == {"resume": told["job_id"]}
 
 
 def prepare(cloud: Local, url: str) -> str:
@@ -105,7 +114,8 @@ def prepare(cloud: Local, url: str) -> str:
     return str(secret)
 
 
-def sent_to(cloud: Local, job_id: str) -> dict[str, Any] | None:
+def sent_to(cloud: Local, job_id: str, outcome: str = "") -> dict[str, Any] | None:
     """What went to the destination about a job."""
     sent = requests.get(cloud.config["admin"] + "/async", timeout=10).json()["destinations"]
-    return next((one for one in sent if job_id in one["content"]["responsePayload"]), None)
+    payloads = ((one, one["content"]["responsePayload"]) for one in sent)
+    return next((one for one, payload in payloads if job_id in payload and outcome in payload), None)

@@ -29,6 +29,9 @@ export class SpeechError extends Error {
   }
 }
 
+// The first may be set back, the second stands still in some browsers while the machine sleeps: the larger age counts.
+const CLOCKS = [() => Date.now(), () => performance.now()];
+
 /**
  * Leases of one use, renewed in time.
  *
@@ -43,16 +46,16 @@ export class Leases {
   #asking = null;
   #lease = null;
 
-  constructor({ url, headers, wish = { use: "realtime_asr" }, attempts = 4, fetch = globalThis.fetch, now = Date.now }) {
-    this.options = { url, headers, wish, attempts, fetch: fetch.bind(globalThis), now };
+  constructor({ url, headers, wish = { use: "realtime_asr" }, attempts = 4, fetch = globalThis.fetch }) {
+    this.options = { url, headers, wish, attempts, fetch: fetch.bind(globalThis) };
   }
 
   /** A lease that may be used now. While the old one lives, a failed renewal is no failure. */
   async get(signal) {
-    const now = this.options.now();
     const held = this.#lease;
-    if (held && now < held.refreshAt) return held.answer;
-    const living = held && now < held.expiresAt - SAFETY_MS;
+    const age = held && Math.max(...CLOCKS.map((clock, each) => clock() - held.askedAt[each]));
+    if (held && age < held.answer.refresh_in * 1000) return held.answer;
+    const living = held && age < held.answer.expires_in * 1000 - SAFETY_MS;
     this.#asking ??= this.#ask(signal).finally(() => (this.#asking = null));
     try {
       return await this.#asking;
@@ -80,7 +83,9 @@ export class Leases {
   }
 
   async #once(signal) {
-    const { url, headers, wish, fetch, now } = this.options;
+    const { url, headers, wish, fetch } = this.options;
+    // Its age is told by this machine and the answer's own spans of time: the clocks of clients are often wrong.
+    const askedAt = CLOCKS.map((clock) => clock());
     let response;
     try {
       response = await fetch(url, {
@@ -97,13 +102,7 @@ export class Leases {
     }
     if (!response.ok) throw await problem(response);
     const answer = await response.json();
-    // By this clock and the answer's own spans of time: the clocks of clients are wrong more often than not.
-    const asked = now();
-    this.#lease = {
-      answer,
-      refreshAt: asked + answer.refresh_in * 1000,
-      expiresAt: asked + answer.expires_in * 1000,
-    };
+    this.#lease = { answer, askedAt };
     return answer;
   }
 }

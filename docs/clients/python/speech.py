@@ -64,6 +64,10 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 _OPENER = urllib.request.build_opener(_NoRedirect)
 
 
+def _clocks() -> tuple[float, float]:
+    return time.time(), time.monotonic()
+
+
 class Leases:
     """Leases of one use, renewed at the moment the service named. Safe to use from threads; one asks for all.
 
@@ -86,18 +90,19 @@ class Leases:
         self._wish = wish or {"use": "realtime_asr"}
         self._lock = threading.Lock()
         self._lease: dict[str, Any] | None = None
-        self._asked_at = 0.0
+        self._asked_at = (0.0, 0.0)
 
     def get(self) -> dict[str, Any]:
         """A lease that may be used now. While the old one lives, a failed renewal is no failure."""
         with self._lock:
             held = self._lease
             # By this clock and the answer's own spans: the clocks of clients are wrong more often than not.
-            age = time.time() - self._asked_at
+            # The wall clock may be set back, the other stands still while a machine sleeps: the larger age counts.
+            age = max(now - then for now, then in zip(_clocks(), self._asked_at, strict=True))
             if held is not None and age < held["refresh_in"]:
                 return held
             try:
-                self._asked_at, self._lease = time.time(), self._ask()
+                self._asked_at, self._lease = _clocks(), self._ask()
             except SpeechError as error:
                 if held is None or not error.retryable or age > held["expires_in"] - SAFETY_SECONDS:
                     raise

@@ -7,6 +7,7 @@ while it waits. The copy is deleted when the generation has its outcome, the buc
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -140,7 +141,9 @@ async def followed(
     """
     plan = WholeMode.recorded(submission.plan)
     if isinstance(answer, Finished):
-        return await written(job, n, plan, turns_of(answer.sentences), process)
+        # In a thread, as `files` below: of twelve hours it takes seconds, in which the claim must be prolonged and the
+        # platform's health checks answered.
+        return await written(job, n, plan, await asyncio.to_thread(turns_of, answer.sentences), process)
     cause = _again(job, answer.error)
     if cause is None:
         return failed(job, submission, answer.error.code, answer.error.advice)
@@ -204,7 +207,8 @@ def failed(job: Job, submission: Submission, reason: str, advice: str) -> Verdic
 async def written(job: Job, n: int, plan: WholeMode, turns: tuple[Turn, ...], process: Transcripts) -> Verdict:
     """Keep the files of a recording that was recognised as a whole."""
     generation = job.latest.number
-    made = files(
+    made = await asyncio.to_thread(
+        files,
         Transcript(
             turns=turns,
             duration_ms=plan.duration_ms,

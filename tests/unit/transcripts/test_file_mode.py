@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from functions.transcripts import handover
 from functions.transcripts.callbacks import Callback
 from functions.transcripts.handover import EXPECTED_SECONDS, OVERDUE_SECONDS
 from isikit.errors import SpeechError, SpeechUnavailable
@@ -277,3 +281,23 @@ class Unreachable(dict[str, TaskAnswer]):
 
     def get(self, *_: object) -> TaskAnswer:  # type: ignore[override]
         raise SpeechUnavailable(code="nls.unreachable")
+
+
+async def test_twelve_hours_of_text_keep_nobody_else_from_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Claims are prolonged and health checks answered by the thread that would write the files."""
+    busy: list[str] = []
+
+    def noted(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*told: Any) -> Any:
+            busy.extend([name] if threading.current_thread() is threading.main_thread() else [])
+            return work(*told)
+
+        return called
+
+    for name in ("turns_of", "files"):
+        monkeypatch.setattr(handover, name, noted(name, getattr(handover, name)))
+    scene, service, _ = await handed_over()
+    service.end("hello")
+    assert (await scene.call_back(service.orders[0])).json() == {"outcome": "ended"}
+    assert scene.read(f"{PLACE}.txt") == "hello\n"
+    assert busy == []

@@ -13,6 +13,7 @@ import pytest
 
 from functions.leases.openapi import DOCUMENT
 from functions.leases.recording import CONTENT_TYPES
+from functions.transcripts import source
 from isikit.credentials import Credentials
 from isikit.objects.presign import Presigner
 
@@ -144,3 +145,14 @@ def test_a_custom_domain_stands_for_its_bucket_and_an_endpoint_does_not(endpoint
     assert put.url.startswith(url + "in/a.wav?")
     assert "x-oss-security-token" not in form.fields
     assert "secret" not in repr(form) + repr(put)
+
+
+@pytest.mark.parametrize("metadata", [{}, {"call_id": "c-1"}])
+async def test_a_form_binds_every_word_about_a_call_that_transcripts_would_believe(
+    world: Any, metadata: dict[str, str]
+) -> None:
+    form = (await world.upload({"extension": "wav", "metadata": metadata})).json()["fields"]
+    policy = json.loads(base64.b64decode(form["policy"]))
+    said = {name: metadata.get(name, "") for name in source.KINDS}
+    for name, value in said.items():
+        assert ["eq", f"$x-oss-meta-{name.replace('_', '-')}", value] in policy["conditions"]

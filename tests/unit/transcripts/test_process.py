@@ -41,6 +41,7 @@ async def test_the_process_is_made_of_the_settings(monkeypatch: pytest.MonkeyPat
         process = transcripts()
         assert (process.recordings_bucket, process.state_bucket) == ("the-recordings", "the-state")
         assert transcripts() is process
+        assert process.clock == process.tenants.now, "receivers of webhooks refuse what is dated minutes off"
     finally:
         for cache in caches:
             cache.cache_clear()

@@ -2,7 +2,8 @@
 
 - `jobs/{id}.jsonl`: the journal itself;
 - `open/{shard}/{hour}-{id}`: from receipt to publication, so that what hangs can be found without reading history;
-  `.{until}.{priority}` (epoch seconds, 0 to 9) is added while it is not its turn, so that it need not be read either;
+  `.{until}.{priority}` (epoch seconds, 0 to 9) is added while it is not its turn, or nothing is left but to tell its
+  tenant once more, so that it need not be read either;
 - `at/...`: a mark for every recording `in/...` that has a job, with the same rest of the key, holding the ETag: both
   listings have the same order, so that a recording without a job is found by laying them side by side;
 - `index/key/{hash}/{id}` and `index/call/{hash}/{id}`: for look-ups by place and by call.
@@ -58,6 +59,18 @@ def waiting_key(job: Job) -> str | None:
     """The mark of an open job while it is not its turn; None where it never had to wait."""
     postponed = job.latest.postponed
     return None if postponed is None else f"{open_key(job)}.{math.ceil(postponed.until)}.{postponed.priority}"
+
+
+def untold_key(job: Job) -> str | None:
+    """The mark of a job of which nothing is left but to tell its webhook, later; None where that is not so.
+
+    Of the lowest priority: the recordings of others come first.
+    """
+    nexts = [(each.notices[-1].until, each) for each in job.generations if each.untold and each.notices]
+    if not nexts:
+        return None
+    until, generation = min(nexts, key=lambda one: (one[0], one[1].number))
+    return f"{open_key(job, generation)}.{math.ceil(until)}.0"
 
 
 def known_key(key: str) -> str:
@@ -180,6 +193,12 @@ class JobJournal:
         """Mark the job as one whose turn has not come."""
         if (waiting := waiting_key(job)) is not None:
             await self._state.put(waiting, b"", content_type=MARK)
+            await self._state.delete(open_key(job))
+
+    async def file_untold(self, job: Job) -> None:
+        """Mark the job as one whose webhook is to be told later. Marks of tries before are left to the timer."""
+        if (untold := untold_key(job)) is not None:
+            await self._state.put(untold, b"", content_type=MARK)
             await self._state.delete(open_key(job))
 
     async def close(self, job: Job) -> None:

@@ -45,7 +45,7 @@ from functions.transcripts.job import (
     job_id,
     uploaded_again,
 )
-from functions.transcripts.job_journal import JobJournal
+from functions.transcripts.job_journal import JobJournal, untold_key
 from functions.transcripts.job_view import view
 from functions.transcripts.process import CLAIM_SECONDS, RENEW_SECONDS, WATCH_SECONDS, Transcripts
 from isikit import logs
@@ -69,11 +69,14 @@ class Delivered:
     ----------
     told
         Of a job that ended: its latest generation as callers see it. Names and paths, no text.
+    mark
+        Of a job that ended: what marks it as open until its webhook is told; "" where nothing is left to be done.
     """
 
     job_id: str
     outcome: Outcome
     told: Mapping[str, Any] = field(default_factory=dict)
+    mark: str = ""
 
     def answer(self) -> dict[str, Any]:
         """What the function answers about it, and so what a destination of asynchronous calls gets."""
@@ -198,7 +201,7 @@ async def _walk(delivery: Delivery) -> Delivered:
             if outcome != "ended":
                 logs.event("job.claimed" if outcome == "claimed" else "job.awaited", job_id=journal.id)
                 return Delivered(journal.id, outcome)
-            return Delivered(journal.id, outcome, view(job, job.latest))
+            return Delivered(journal.id, outcome, view(job, job.latest), untold_key(job) or "")
     raise JournalTorn("a journal that was read has no records any more")
 
 
@@ -228,11 +231,19 @@ async def _step(delivery: Delivery, job: Job, step: Step) -> Outcome | None:
         case Tell() as tell:
             await notify.tell(job, tell, journal, process, delivery.deadline)
             return None
-        case Linger():
-            return None if await _reopen(delivery, job) else "ended"
-        case Close():
-            await journal.close(job)
-            return None if await _reopen(delivery, job) else "ended"
+        case Linger() | Close():
+            return await _over(delivery, job, step)
+
+
+async def _over(delivery: Delivery, job: Job, step: Linger | Close) -> Outcome | None:
+    """Take its marks away, or leave one for the webhook's next try; unless another generation begins."""
+    if isinstance(step, Close):
+        await delivery.journal.close(job)
+    if await _reopen(delivery, job):
+        return None
+    if isinstance(step, Linger):
+        await delivery.journal.file_untold(job)
+    return "ended"
 
 
 async def _receive(created: Created, journal: JobJournal, process: Transcripts) -> None:

@@ -16,6 +16,7 @@ import re
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Final
 
@@ -41,15 +42,21 @@ PRIORITY_SECONDS: Final = 600.0
 LOOKING_SHARE: Final = 0.25
 """Of a round's time that looking for lost recordings may take: those that are known come first."""
 
-_MARK: Final = re.compile(r"open/([0-9a-f])/\d{8}T\d\d-([0-9a-f]{64})(?:\.(\d{1,12})\.(\d))?\Z")
+HOUR: Final = "%Y%m%dT%H"
+HOUR_SECONDS: Final = 3600
+_MARK: Final = re.compile(r"open/([0-9a-f])/([0-9]{8}T[0-9]{2})-([0-9a-f]{64})(?:\.(\d{1,12})\.(\d))?\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The mark of an open job. `due_at` (epoch seconds) and `priority` where it waits, or waited, for its turn."""
+    """The mark of an open job. `due_at` (epoch seconds) and `priority` where it waits, or waited, for its turn.
+
+    `hour` is when it was opened.
+    """
 
     key: str
     shard: str
+    hour: str
     job: str
     due_at: float | None = None
     priority: int = 0
@@ -60,8 +67,8 @@ class Mark:
         match = _MARK.match(key)
         if match is None:
             return None
-        shard, job, due_at, priority = match.groups()
-        return cls(key, shard, job, None if due_at is None else float(due_at), int(priority or 0))
+        shard, hour, job, due_at, priority = match.groups()
+        return cls(key, shard, hour, job, None if due_at is None else float(due_at), int(priority or 0))
 
 
 def turns(marks: Iterable[Mark], first: str, now: float) -> list[Mark]:
@@ -120,8 +127,23 @@ async def sweep(process: Transcripts, deadline: Deadline, owner: str) -> list[De
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
-    logs.event("sweep.finished", count=len(found), left=len(todo))
+    logs.event("sweep.finished", count=len(found), left=len(todo), oldest_seconds=_oldest(keys, now))
     return found
+
+
+def _oldest(keys: Iterable[str], now: float) -> int:
+    """Since when, at least, the oldest job is open whose turn it is: marks have whole hours. 0 where there is none.
+
+    Those that wait for their turn, or for their tenant's webhook to answer, are no sign that something hangs.
+    """
+    hours = [mark.hour for mark in map(Mark.read, keys) if mark is not None and mark.due_at is None]
+    if not hours:
+        return 0
+    try:
+        full_hour = datetime.strptime(min(hours), HOUR).replace(tzinfo=UTC)
+    except ValueError:
+        return 0  # no hour of ours
+    return max(0, round(now - full_hour.timestamp() - HOUR_SECONDS))
 
 
 async def _listed(process: Transcripts, first: str) -> list[str]:
@@ -144,8 +166,8 @@ async def _worked(
         with context.entered(RequestContext(owner, deadline)):
             try:
                 delivered = await resume(mark.job, process, deadline, owner)
-                if delivered.outcome == "ended" and mark.due_at is not None:
-                    await process.state.delete(mark.key)  # that of an earlier turn, which a dead process left
+                if delivered.outcome == "ended" and mark.due_at is not None and mark.key != delivered.mark:
+                    await process.state.delete(mark.key)  # that of an earlier turn
             except Exception as error:  # noqa: BLE001 - the other jobs must have their turn
                 logs.failure("job.resume_failed", error, level="warning", job_id=mark.job)
             else:

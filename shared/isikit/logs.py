@@ -70,6 +70,7 @@ FIELDS: dict[str, Field] = {
     "method": Field(str, "HTTP method"),
     "mode": Field(str, "sentence, file, flash or realtime"),
     "module": Field(str, "Python module that is served"),
+    "oldest_seconds": Field(int, "how long, at least, the oldest job is open whose turn it is"),
     "operation": Field(str, "call to a service, for example oss.PutObject"),
     "pieces": Field(int, "pieces a text was split into"),
     "port": Field(int, "port that is listened on"),

@@ -87,3 +87,18 @@ async def test_a_job_that_nobody_knows_is_told_so() -> None:
     found = await resume("0" * 64, scene.process(), Deadline.after(10))
     assert found.outcome == "unknown"
     assert scene.keys("jobs/") == []
+
+
+async def test_a_round_says_how_old_the_oldest_job_is_at_least(capsys: pytest.CaptureFixture[str]) -> None:
+    scene = await submitted(1)
+    for hours, least in ((0, 0), (5, 4 * 3600)):
+        scene.clock.move(3600 * hours)
+        capsys.readouterr()
+        await scene.tick()
+        (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "sweep.finished" in line]
+        assert least <= line["oldest_seconds"] <= 3600 * hours
+    (mark,) = scene.keys("open/")
+    scene.state.objects[f"{mark}.{scene.clock.now() + 60:.0f}.0"] = scene.state.objects.pop(mark)  # it waits
+    capsys.readouterr()
+    await scene.tick()
+    assert '"oldest_seconds":0' in capsys.readouterr().out

@@ -6,8 +6,9 @@ import asyncio
 import hashlib
 import importlib.util
 import json
+import math
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
@@ -15,6 +16,7 @@ from typing import Any, get_args
 import pytest
 
 from functions.transcripts.notify import PAUSES_SECONDS, TRY_SECONDS, Webhooks, poster, signed
+from functions.transcripts.sweep import Mark
 from isikit.errors import IsiError
 from isikit.public_http import FetchError
 from isikit.secrets import KeyRing
@@ -346,3 +348,47 @@ async def test_whatever_call_is_struck_the_same_event_is_told_at_least_once(at: 
 
 def written(scene: Scene) -> bool:
     return scene.journal(KEY, CALL) in scene.state.objects
+
+
+async def test_between_two_tries_a_round_does_not_read_the_job() -> None:
+    scene = Scene()
+    prepare(scene, "https://hooks.example.com/speech")
+    answers = [500, 500, 204]
+
+    async def post(url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> int:
+        return answers.pop(0)
+
+    scene.webhooks = Webhooks(post, KeyRing(scene.state, clock=scene.clock.now))
+    await scene.deliver(scene.upload(KEY, CALL))
+    for pause, left in zip(PAUSES_SECONDS[:2], (2, 1), strict=True):
+        (mark,) = scene.keys("open/")
+        assert Mark.read(mark) == replace(
+            Mark.read(mark) or pytest.fail(mark), due_at=math.ceil(scene.clock.now() + pause), priority=0
+        )
+        scene.clock.move(pause - 1)
+        before = scene.state.calls.copy()
+        assert (await scene.tick())["jobs"] == []
+        assert scene.state.calls - before == {"list": 1, "tail": 1}
+        assert len(answers) == left
+        scene.clock.move(2)
+        await scene.tick()
+    assert (answers, scene.keys("open/")) == ([], [])
+    assert outcomes(scene) == [("failed", "webhook.status_500")] * 2 + [("delivered", None)]
+
+
+async def test_a_job_that_is_only_to_be_told_is_done_anew_like_any_other() -> None:
+    scene = Scene()
+    prepare(scene, "https://hooks.example.com/speech")
+    answers = [500, 204, 204]
+
+    async def post(url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> int:
+        return answers.pop(0)
+
+    scene.webhooks = Webhooks(post, KeyRing(scene.state, clock=scene.clock.now))
+    await scene.deliver(scene.upload(KEY, CALL))
+    job = scene.job(KEY, CALL)
+    await scene.deliver(json.dumps({"replay": {"job": job.id, "generation": 1}}).encode())
+    await all_tries(scene)
+    again = scene.job(KEY, CALL)
+    assert [(each.terminal is not None, each.untold) for each in again.generations] == [(True, False)] * 2
+    assert answers == []

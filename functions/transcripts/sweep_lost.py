@@ -34,7 +34,6 @@ from functions.transcripts.events import INPUT, LONGEST_KEY, Created, why_skippe
 from functions.transcripts.job_journal import KNOWN, known_as, known_key
 from functions.transcripts.recording import announce
 from isikit import logs
-from isikit.errors import IsiError
 from isikit.host import context
 from isikit.host.context import RequestContext
 
@@ -205,7 +204,7 @@ async def _opened(entry: Entry, process: Transcripts, deadline: Deadline, owner:
     with context.entered(RequestContext(owner, deadline)):
         try:
             opened = await announce(_created(entry, process), process, owner, deadline)
-        except IsiError as error:
+        except Exception as error:  # noqa: BLE001 - or one that nobody foresaw would end every round at this recording
             logs.failure("sweep.opening_failed", error, level="warning")
             return
     if opened:

@@ -16,7 +16,6 @@ import msgspec
 from functions.transcripts.events import Created
 from functions.transcripts.recording import announce
 from isikit import logs
-from isikit.errors import IsiError
 from isikit.host import context
 from isikit.host.context import RequestContext
 
@@ -55,7 +54,7 @@ async def settle(marks: Sequence[str], process: Transcripts, deadline: Deadline,
         with context.entered(RequestContext(owner, deadline)):
             try:
                 await _settled(mark, process, deadline, owner, now)
-            except IsiError as error:
+            except Exception as error:  # noqa: BLE001 - the others, and the open jobs, must have their turn
                 logs.failure("sweep.settling_failed", error, level="warning")
 
 

@@ -6,10 +6,12 @@ import asyncio
 import bisect
 import contextlib
 import hashlib
+from typing import Any
 
 import pytest
 
-from functions.transcripts import sweep_lost
+from functions.transcripts import sweep_lost, sweep_settling
+from functions.transcripts.events import Created
 from functions.transcripts.sweep_lost import CHECKPOINT, LOOK_BACK_SECONDS, MOST_LISTS, YOUNG_SECONDS, skipped_to
 from isikit.errors import IsiError
 from isikit.host.context import Deadline
@@ -317,3 +319,25 @@ async def test_a_round_without_time_looks_at_nothing() -> None:
     scene.clock.move(YOUNG_SECONDS)
     await sweep_lost.look(scene.process(), Deadline.after(-1), "1-timer")
     assert scene.recordings.calls["list"] == 0
+
+
+async def test_a_recording_that_breaks_the_round_in_an_unforeseen_way_stops_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scene = Scene()
+    event = scene.upload("in/acme/grows.wav", DATA).replace(b"PutObject", b"AppendObject")
+    await scene.deliver(event)
+    lost(scene, "in/acme/a poison.wav")
+    lost(scene)
+
+    async def announce(created: Created, *told: Any) -> bool:
+        if created.key != KEY:
+            raise ZeroDivisionError
+        return await announced(created, *told)
+
+    announced = sweep_lost.announce
+    monkeypatch.setattr(sweep_lost, "announce", announce)
+    monkeypatch.setattr(sweep_settling, "announce", announce)
+    scene.clock.move(YOUNG_SECONDS)
+    assert [job["key"] for job in (await scene.tick())["jobs"]] == [KEY]
+    assert scene.read("transcripts/acme/call 1.wav.txt") == "text 1\n"

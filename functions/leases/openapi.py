@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from functions.leases.recording import CONTENT_TYPES, DIRECTIONS, KINDS, MAX_BYTES, MAX_METADATA_CHARACTERS, METADATA
 from functions.leases.request import USES
-
-Json = dict[str, Any]
+from isikit.openapi import (
+    LIMITED,
+    PROBLEM,
+    RATE_HEADERS,
+    SECURITY,
+    SECURITY_SCHEMES,
+    TRY_AGAIN,
+    UNKNOWN_CALLER,
+    Json,
+    closed,
+    problem,
+    ref,
+)
 
 _TIME: Final[Json] = {"type": "string", "format": "date-time"}
 _SECONDS: Final[Json] = {"type": "integer", "minimum": 0}
 _URL: Final[Json] = {"type": "string", "format": "uri"}
 
 
-def _object(properties: Json) -> Json:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _problem(description: str) -> Json:
-    schema = {"$ref": "#/components/schemas/LeaseProblem"}
-    return {"description": description, "content": {"application/problem+json": {"schema": schema}}}
-
-
 _REQUEST: Final[Json] = {
-    **_object(
+    **closed(
         {
             "use": {"enum": list(USES), "description": "decides what start_params holds"},
             "locale": {"type": "string", "examples": ["zh-CN"], "description": "the tenant's default otherwise"},
@@ -38,7 +35,7 @@ _REQUEST: Final[Json] = {
     ),
     "required": [],
 }
-_LEASE: Final = _object(
+_LEASE: Final = closed(
     {
         "token": {"type": "string", "description": "all speech rights of the account until expires_at: keep it secret"},
         "expires_at": _TIME,
@@ -62,18 +59,18 @@ _LEASE: Final = _object(
         },
         "tenant": {"type": "string"},
         "region": {"type": "string"},
-        "endpoints": _object({"websocket": _URL, "rest": _URL}),
+        "endpoints": closed({"websocket": _URL, "rest": _URL}),
     }
 )
 _LINE: Final[Json] = {"type": "string", "minLength": 1, "maxLength": MAX_METADATA_CHARACTERS}
 _METADATA: Final[Json] = {
-    **_object(dict.fromkeys(METADATA, _LINE)),
+    **closed(dict.fromkeys(METADATA, _LINE)),
     "required": [],
     "description": "what is known of the call; kept as x-oss-meta-*, percent-encoded UTF-8",
 }
 _METADATA["properties"] |= {"direction": {"enum": list(DIRECTIONS)}, "started_at": _TIME}
 _UPLOAD: Final[Json] = {
-    **_object(
+    **closed(
         {
             "kind": {"enum": list(KINDS), "default": "form", "description": "PostObject for browsers, or a PUT"},
             "extension": {"enum": list(CONTENT_TYPES)},
@@ -91,7 +88,7 @@ _UPLOAD: Final[Json] = {
     "anyOf": [{"required": ["extension"]}, {"required": ["content_type"]}],
 }
 _TEXTS: Final[Json] = {"type": "object", "additionalProperties": {"type": "string"}}
-_SLOT: Final = _object(
+_SLOT: Final = closed(
     {
         "kind": {"enum": list(KINDS)},
         "method": {"enum": ["POST", "PUT"]},
@@ -106,41 +103,13 @@ _SLOT: Final = _object(
         "expires_in": _SECONDS,
     }
 )
-_PROBLEM: Final[Json] = {
-    "type": "object",
-    "description": "RFC 9457",
-    "properties": {
-        "type": {"type": "string"},
-        "code": {"type": "string", "description": "stable, for programs"},
-        "status": {"type": "integer"},
-        "title": {"type": "string"},
-        "detail": {"type": "string"},
-        "request_id": {"type": "string"},
-        "retry_after": {"type": "integer", "description": "seconds"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"field": {"type": "string"}, "code": {"type": "string"}, "allowed": {}},
-                "required": ["field", "code"],
-                "additionalProperties": False,
-            },
-        },
-    },
-    "required": ["type", "code", "status", "title", "detail", "request_id"],
-}
-
-_RATE_HEADERS: Final[Json] = {
-    name: {"schema": {"type": "string"}}
-    for name in ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy")
-}
 _REFUSALS: Final[Json] = {
-    "400": _problem("Every mistake, in errors"),
-    "401": _problem("The caller is not known"),
-    "408": _problem("The body came too slowly"),
-    "413": _problem("The body is too large"),
-    "429": {**_problem("A rate or the day's quota is used up; see Retry-After"), "headers": _RATE_HEADERS},
-    "503": _problem("Try again after Retry-After"),
+    "400": problem("Every mistake, in errors"),
+    "401": UNKNOWN_CALLER,
+    "408": problem("The body came too slowly"),
+    "413": problem("The body is too large"),
+    "429": LIMITED,
+    "503": TRY_AGAIN,
 }
 
 
@@ -151,8 +120,8 @@ def _preflight(operation: str) -> Json:
         "description": "What browsers ask before a page's request",
         "responses": {
             "204": {"description": "Pages of this origin may ask; whether they get anything, their tenant decides"},
-            "403": _problem("No tenant lists this origin"),
-            "503": _problem("Try again after Retry-After"),
+            "403": problem("No tenant lists this origin"),
+            "503": TRY_AGAIN,
         },
     }
 
@@ -160,25 +129,25 @@ def _preflight(operation: str) -> Json:
 DOCUMENT: Final[Json] = {
     "openapi": "3.1.0",
     "info": {"title": "Leases: short-lived speech tokens, and upload slots", "version": "1"},
-    "security": [{"ApiKey": []}, {"Bearer": []}],
+    "security": SECURITY,
     "paths": {
         "/v1/token": {
             "post": {
                 "operationId": "lease_token",
                 "requestBody": {
                     "required": False,
-                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/LeaseRequest"}}},
+                    "content": {"application/json": {"schema": ref("LeaseRequest")}},
                 },
                 "responses": {
                     "200": {
                         "description": "A token of at least the tenant's minimum life; never to be stored on the way",
-                        "headers": _RATE_HEADERS,
-                        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Lease"}}},
+                        "headers": RATE_HEADERS,
+                        "content": {"application/json": {"schema": ref("Lease")}},
                     },
                     **_REFUSALS,
-                    "403": _problem("Leases are not allowed to this tenant, or not from pages of this origin"),
-                    "500": _problem("The tenant or the deployment is not configured for leases"),
-                    "502": _problem("The token API refused"),
+                    "403": problem("Leases are not allowed to this tenant, or not from pages of this origin"),
+                    "500": problem("The tenant or the deployment is not configured for leases"),
+                    "502": problem("The token API refused"),
                 },
             },
             "options": _preflight("lease_token"),
@@ -188,17 +157,17 @@ DOCUMENT: Final[Json] = {
                 "operationId": "open_upload",
                 "requestBody": {
                     "required": True,
-                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/UploadRequest"}}},
+                    "content": {"application/json": {"schema": ref("UploadRequest")}},
                 },
                 "responses": {
                     "200": {
                         "description": "The right to upload one recording once; OSS answers a second use with 409",
-                        "headers": _RATE_HEADERS,
-                        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Upload"}}},
+                        "headers": RATE_HEADERS,
+                        "content": {"application/json": {"schema": ref("Upload")}},
                     },
                     **_REFUSALS,
-                    "403": _problem("Not from pages of this origin"),
-                    "500": _problem("The deployment is not configured for uploads"),
+                    "403": problem("Not from pages of this origin"),
+                    "500": problem("The deployment is not configured for uploads"),
                 },
             },
             "options": _preflight("open_upload"),
@@ -208,16 +177,13 @@ DOCUMENT: Final[Json] = {
         },
     },
     "components": {
-        "securitySchemes": {
-            "ApiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
-            "Bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-        },
+        "securitySchemes": SECURITY_SCHEMES,
         "schemas": {
             "LeaseRequest": _REQUEST,
             "Lease": _LEASE,
             "UploadRequest": _UPLOAD,
             "Upload": _SLOT,
-            "LeaseProblem": _PROBLEM,
+            "Problem": PROBLEM,
         },
     },
 }

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from functions.prompts.rendition import RENDITIONS
-from functions.prompts.schemas import SCHEMAS, ref
-
-Json = dict[str, Any]
+from functions.prompts.schemas import SCHEMAS
+from isikit.openapi import LIMITED, SECURITY, SECURITY_SCHEMES, TRY_AGAIN, UNKNOWN_CALLER, Json, problem, ref
 
 
 def _json(description: str, schema: Json) -> Json:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
-
-
-def _problem(description: str) -> Json:
-    return {"description": description, "content": {"application/problem+json": {"schema": ref("PromptProblem")}}}
 
 
 def _body(schema: str) -> Json:
@@ -31,18 +26,18 @@ def _text_or_json(description: str, schema: str) -> Json:
 
 
 _ERRORS: Final = {
-    "401": _problem("The key is missing or wrong"),
-    "429": _problem("The tenant's rate or quota is used up"),
-    "503": _problem("Try again after Retry-After"),
+    "401": UNKNOWN_CALLER,
+    "429": LIMITED,
+    "503": TRY_AGAIN,
 }
 _BODY_ERRORS: Final = {
-    "400": _problem("Every mistake, in errors"),
-    "408": _problem("The body came too slowly"),
-    "413": _problem("The body is too large"),
+    "400": problem("Every mistake, in errors"),
+    "408": problem("The body came too slowly"),
+    "413": problem("The body is too large"),
 }
 _ID: Final[Json] = {"name": "prompt_id", "in": "path", "required": True, "schema": {"type": "string"}}
-_NONE: Final = _problem("The tenant has none of that id")
-_RETIRED: Final = _problem("It was retired")
+_NONE: Final = problem("The tenant has none of that id")
+_RETIRED: Final = problem("It was retired")
 _TYPES: Final = sorted({rendition.content_type for rendition in RENDITIONS.values()})
 _SOUND: Final[Json] = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _TYPES}
 _AUDIO_ANSWERS: Final[Json] = {
@@ -52,13 +47,13 @@ _AUDIO_ANSWERS: Final[Json] = {
     },
     "206": {"description": "A range of it", "content": _SOUND},
     "304": {"description": "What the caller has is current"},
-    "404": _problem("There is no such audio; not to be kept"),
-    "410": _problem("It was retired, or its day is over; not to be kept"),
-    "416": _problem("The range lies outside of it"),
-    "422": _problem("It would have to be made, and the speech service cannot speak it"),
-    "429": _problem("It would have to be made, and the tenant's quota is used up"),
-    "502": _problem("It would have to be made, and the speech service failed"),
-    "503": _problem("It is being made, or cannot be made now; not to be kept"),
+    "404": problem("There is no such audio; not to be kept"),
+    "410": problem("It was retired, or its day is over; not to be kept"),
+    "416": problem("The range lies outside of it"),
+    "422": problem("It would have to be made, and the speech service cannot speak it"),
+    "429": problem("It would have to be made, and the tenant's quota is used up"),
+    "502": problem("It would have to be made, and the speech service failed"),
+    "503": problem("It is being made, or cannot be made now; not to be kept"),
 }
 
 
@@ -81,7 +76,7 @@ _PLAYED: Final = "A prompt's audio; the path comes from an answer's `url`. HEAD 
 DOCUMENT: Final[Json] = {
     "openapi": "3.1.0",
     "info": {"title": "Prompts: text to the URL of its audio", "version": "1"},
-    "security": [{"ApiKey": []}],
+    "security": SECURITY,
     "paths": {
         "/v1/prompts": {
             "post": {
@@ -90,9 +85,9 @@ DOCUMENT: Final[Json] = {
                 "responses": {
                     "200": _text_or_json("The audio is there", "PromptAnswer"),
                     "202": _text_or_json("It is being made: ask again, or get the URL", "PromptAnswer"),
-                    "410": _problem("It was retired this very moment: ask again"),
-                    "422": _problem("The text or the SSML cannot be spoken"),
-                    "502": _problem("The speech service refused or failed"),
+                    "410": problem("It was retired this very moment: ask again"),
+                    "422": problem("The text or the SSML cannot be spoken"),
+                    "502": problem("The speech service refused or failed"),
                     **_BODY_ERRORS,
                     **_ERRORS,
                 },
@@ -147,7 +142,7 @@ DOCUMENT: Final[Json] = {
                 "requestBody": _body("PromptSayRequest"),
                 "responses": {
                     "200": _text_or_json("The URL, good until expires_at", "PromptSay"),
-                    "422": _problem("The text or the SSML cannot be spoken"),
+                    "422": problem("The text or the SSML cannot be spoken"),
                     **_BODY_ERRORS,
                     **_ERRORS,
                 },
@@ -171,7 +166,7 @@ DOCUMENT: Final[Json] = {
         },
     },
     "components": {
-        "securitySchemes": {"ApiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"}},
+        "securitySchemes": SECURITY_SCHEMES,
         "schemas": SCHEMAS,
     },
 }

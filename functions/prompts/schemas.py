@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from functions.prompts import text
 from functions.prompts.consumers import CONSUMERS
 from functions.prompts.rendition import CONTAINERS, ENCODINGS, RATES_HZ
 from functions.prompts.request import DEFAULT_WAIT_MS, LIFE_SECONDS, MAX_WAIT_MS, PAGE, RATE, SAY_FIELDS, VOLUME
 from functions.prompts.voices import LOCALES
-
-Json = dict[str, Any]
-
-
-def ref(name: str) -> Json:
-    """A schema by its name."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _object(properties: Json, *, optional: tuple[str, ...] = ()) -> Json:
-    required = [name for name in properties if name not in optional]
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+from isikit.openapi import PROBLEM, Json, closed, ref
 
 
 def _whole(bounds: tuple[int, int, int]) -> Json:
@@ -28,7 +17,7 @@ def _whole(bounds: tuple[int, int, int]) -> Json:
 
 
 _NULLABLE_TIME: Final[Json] = {"type": ["string", "null"], "format": "date-time"}
-_AUDIO: Final = _object(
+_AUDIO: Final = closed(
     {
         "content_type": {"type": "string"},
         "encoding": {"enum": list(ENCODINGS)},
@@ -39,7 +28,7 @@ _AUDIO: Final = _object(
     }
 )
 _REQUEST: Final[Json] = {
-    **_object(
+    **closed(
         {
             "text": {"type": "string", "description": f"up to {text.MAX_CHARACTERS} characters; more with wait_ms 0"},
             "ssml": {"type": "string", "description": "one <speak> element, up to 300 characters without its tags"},
@@ -63,7 +52,7 @@ _REQUEST: Final[Json] = {
 }
 _FIELDS: Final[Json] = {**_REQUEST["properties"], "life_seconds": _whole(LIFE_SECONDS)}
 _SAY_REQUEST: Final[Json] = {**_REQUEST, "properties": {name: _FIELDS[name] for name in SAY_FIELDS}}
-_SAY_ANSWER: Final = _object(
+_SAY_ANSWER: Final = closed(
     {
         "url": {"type": "string", "format": "uri", "minLength": 64, "maxLength": 255},
         "voice_used": {"type": "string"},
@@ -71,7 +60,7 @@ _SAY_ANSWER: Final = _object(
     }
 )
 _PURGE_REQUEST: Final[Json] = {
-    **_object(
+    **closed(
         {
             "made_before": {"type": "string", "format": "date-time", "description": "in UTC, whole seconds, with Z"},
             "voice": {"type": "string"},
@@ -85,14 +74,14 @@ _PURGE_REQUEST: Final[Json] = {
     ),
     "required": [],
 }
-_PURGED: Final = _object(
+_PURGED: Final = closed(
     {
         "dry_run": {"type": "boolean"},
         "examined": {"type": "integer"},
         "prompts": {
             "type": "array",
             "description": "those that fit; deleted unless it is a dry run",
-            "items": _object(
+            "items": closed(
                 {
                     "id": {"type": "string", "description": "or once/... for what bypassed the cache"},
                     "retention": {"enum": ["permanent", "day"]},
@@ -105,8 +94,8 @@ _PURGED: Final = _object(
         "cursor": {"type": ["string", "null"], "description": "for the next page; null after the last one"},
     }
 )
-_RETIRED: Final = _object({"id": {"type": "string"}, "status": {"enum": ["retired"]}})
-_ANSWER: Final = _object(
+_RETIRED: Final = closed({"id": {"type": "string"}, "status": {"enum": ["retired"]}})
+_ANSWER: Final = closed(
     {
         "id": {"type": "string"},
         "url": {"type": "string", "format": "uri", "minLength": 64, "maxLength": 255},
@@ -117,18 +106,18 @@ _ANSWER: Final = _object(
         "cache": {"enum": ["hit", "miss", "coalesced", "bypass"]},
         "voice_used": {"type": "string", "description": "another than was asked for where that one was refused"},
         "audio": ref("PromptAudio"),
-        "billed": _object({"characters": {"type": "integer"}, "calls": {"type": "integer"}}),
+        "billed": closed({"characters": {"type": "integer"}, "calls": {"type": "integer"}}),
         "expires_at": _NULLABLE_TIME,
     }
 )
-_KEPT: Final = _object(
+_KEPT: Final = closed(
     {
         "id": {"type": "string"},
         "status": {"enum": ["ready", "pending"]},
         "voice_used": {"type": "string"},
         "renditions": {
             "type": "array",
-            "items": _object(
+            "items": closed(
                 {
                     "url": {"type": "string", "format": "uri"},
                     "retention": {"enum": ["permanent", "day"]},
@@ -139,11 +128,11 @@ _KEPT: Final = _object(
         },
     }
 )
-_VOICES: Final = _object(
+_VOICES: Final = closed(
     {
         "voices": {
             "type": "array",
-            "items": _object(
+            "items": closed(
                 {
                     "name": {"type": "string"},
                     "locales": {"type": "array", "items": {"type": "string"}},
@@ -157,27 +146,6 @@ _VOICES: Final = _object(
         "default_voices": {"type": "object", "additionalProperties": {"type": "string"}},
     }
 )
-_PROBLEM: Final[Json] = {
-    "type": "object",
-    "description": "RFC 9457",
-    "properties": {
-        "type": {"type": "string"},
-        "code": {"type": "string", "description": "stable, for programs"},
-        "status": {"type": "integer"},
-        "title": {"type": "string"},
-        "detail": {"type": "string"},
-        "request_id": {"type": "string"},
-        "retry_after": {"type": "integer", "description": "seconds"},
-        "errors": {
-            "type": "array",
-            "items": _object(
-                {"field": {"type": "string"}, "code": {"type": "string"}, "allowed": {}}, optional=("allowed",)
-            ),
-        },
-    },
-    "required": ["type", "code", "status", "title", "detail", "request_id"],
-}
-
 SCHEMAS: Final[Json] = {
     "PromptRequest": _REQUEST,
     "PromptAnswer": _ANSWER,
@@ -189,6 +157,6 @@ SCHEMAS: Final[Json] = {
     "PromptSayRequest": _SAY_REQUEST,
     "PromptSay": _SAY_ANSWER,
     "PromptVoices": _VOICES,
-    "PromptProblem": _PROBLEM,
+    "Problem": PROBLEM,
 }
 """By name."""

@@ -116,3 +116,19 @@ def test_a_benchmark_of_the_product_starts_as_its_user_starts_it() -> None:
 def test_no_link_is_broken(page: str) -> None:
     links = re.findall(r"\]\(([^)#\s]+)", text_of(page))
     assert {link for link in links if "://" not in link and not ((ROOT / page).parent / link).exists()} == set()
+
+
+def test_the_functions_documents_fit_into_one() -> None:
+    documents = [importlib.import_module(f"functions.{function}.openapi").DOCUMENT for function in FUNCTIONS]
+    operations = [
+        operation["operationId"]
+        for document in documents
+        for methods in document["paths"].values()
+        for operation in methods.values()
+    ]
+    assert len(set(operations)) == len(operations)
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", operation) for operation in operations)
+    shared = [set(document["components"]["schemas"]) for document in documents]
+    assert set.intersection(*shared) == {"Problem"}
+    assert len(set.union(*shared)) == sum(map(len, shared)) - 2, "a name that two functions use must mean one thing"
+    assert all(document["security"] == documents[0]["security"] for document in documents)

@@ -96,7 +96,7 @@ async def test_all_mistakes_are_told_at_once_with_what_is_allowed(world: Any, bo
     assert (answer.status, answer.headers["content-type"]) == (400, "application/problem+json")
     told = answer.json()["errors"]
     assert [(one["field"], one["code"], one["allowed"]) for one in told] == errors
-    assert holds(answer, "LeaseProblem")
+    assert holds(answer, "Problem")
     assert world.api.fetched == 0
 
 

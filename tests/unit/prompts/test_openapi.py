@@ -50,8 +50,8 @@ async def test_answers_are_as_it_says(instance: Instance, change: dict[str, Any]
 
 async def test_voices_and_problems_are_as_it_says(instance: Instance) -> None:
     valid((await instance.call("GET", "/v1/voices")).json(), "PromptVoices")
-    valid((await instance.post({"text": "a", "volume": 101})).json(), "PromptProblem")
-    valid((await instance.get("/p/x")).json(), "PromptProblem")
+    valid((await instance.post({"text": "a", "volume": 101})).json(), "Problem")
+    valid((await instance.get("/p/x")).json(), "Problem")
 
 
 def test_every_reference_leads_somewhere() -> None:

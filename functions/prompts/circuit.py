@@ -18,7 +18,7 @@ from typing import Final
 from isikit import logs
 from isikit.errors import DeadlineExceeded, IsiError, Overloaded, SpeechBusy, SpeechUnavailable
 from isikit.host.context import Deadline
-from isikit.nls.synthesis import Pcm, Speaker, Utterance
+from isikit.nls.synthesis import Pcm, Speaker, Utterance, expected_ms
 from isikit.nls.token import SpeechToken
 
 FAILURES: Final = 5
@@ -26,6 +26,9 @@ FIRST_PAUSE_SECONDS: Final = 5.0
 LONGEST_PAUSE_SECONDS: Final = 30.0
 SLOW_SECONDS: Final = 5.0
 """A call that was given up after that long says that the service hangs; sooner, only that its caller was impatient."""
+SLOW_SHARE: Final = 0.25
+"""Of how long its audio plays: so long a call may take before that counts. Or one request for a long text, given up by
+one tenant, would be several failures in a row of a service that works, and pause it for all tenants."""
 WINDOW_SECONDS: Final = 60.0
 """What the normal rate is taken from, and how long after an outage it is kept to."""
 RECOVERY_SHARE: Final = 1.5
@@ -93,10 +96,10 @@ class Circuit:
         try:
             spoken = await self._speaker.speak(utterance, token, deadline)
         except IsiError as error:
-            self._judge(error, begun_at, probe)
+            self._judge(error, utterance, begun_at, probe)
             raise
         except asyncio.CancelledError:
-            self._judge(None, begun_at, probe)
+            self._judge(None, utterance, begun_at, probe)
             raise
         else:
             self._worked(probe)
@@ -143,12 +146,15 @@ class Circuit:
         while self._starts and not 0 <= now - self._starts[0] < WINDOW_SECONDS:
             self._starts.popleft()
 
-    def _judge(self, error: IsiError | None, begun_at: float, probe: asyncio.Event | None) -> None:
+    def _judge(
+        self, error: IsiError | None, utterance: Utterance, begun_at: float, probe: asyncio.Event | None
+    ) -> None:
         """Failed, worked, or neither: a busy service is not down, and neither is one whose caller went away."""
         if isinstance(error, (SpeechBusy, Overloaded)):
             return
         if error is None or isinstance(error, DeadlineExceeded):
-            if self._clock() - begun_at >= SLOW_SECONDS:
+            plays_seconds = expected_ms(utterance.text, utterance.speech_rate, utterance.is_ssml) / 1000
+            if self._clock() - begun_at >= max(SLOW_SECONDS, SLOW_SHARE * plays_seconds):
                 self._failed(probe)
         elif isinstance(error, SpeechUnavailable):
             self._failed(probe)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -49,9 +50,9 @@ class Caller:
     async def _pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
 
-    async def call(self) -> str:
+    async def call(self, said: Utterance = SAID) -> str:
         try:
-            await self.circuit.speak(SAID, TOKEN, Deadline.after(10))
+            await self.circuit.speak(said, TOKEN, Deadline.after(10))
         except SpeechPaused:
             return "paused"
         except Exception as error:  # noqa: BLE001 - whatever the service said
@@ -138,6 +139,20 @@ async def test_calls_that_hang_until_they_are_given_up_open_it() -> None:
         asked.cancel()
         await asyncio.wait((asked,))
     assert await caller.call() == "paused"
+
+
+async def test_one_request_for_a_long_text_that_was_given_up_pauses_it_for_nobody_else() -> None:
+    caller = Caller()
+    caller.service.gate = asyncio.Event()
+    long = dataclasses.replace(SAID, text="您好" * 150)
+    pieces = [asyncio.create_task(caller.call(long)) for _ in range(FAILURES + 2)]
+    await asyncio.sleep(0)
+    caller.clock.move(10)  # the longest that callers wait unless they say so
+    for piece in pieces:
+        piece.cancel()
+    await asyncio.gather(*pieces, return_exceptions=True)
+    caller.service.gate = None
+    assert await caller.call() == "spoken"
 
 
 async def test_failures_of_calls_from_before_it_opened_do_not_make_the_pause_longer() -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS: Final = 2
 READ_SECONDS: Final = 5
 SESSION_SECONDS: Final = 3600  # AssumeRole's own default; a role's maximum may not be less
-SESSION_RENEW_SECONDS: Final = 300  # left of a session's life: the call it signs must not see its end
+SESSION_RENEW_SECONDS: Final = 900  # left of a session's life by this machine's clock, which may be ten minutes slow
 SESSION_NAME: Final = "speech-token"  # stands in the other account's audit log
 _CREATE_VERSION: Final = "2019-02-28"
 _STS_VERSION: Final = "2015-04-01"

@@ -80,6 +80,19 @@ async def test_a_role_is_assumed_once_an_hour_and_its_tokens_are_good(sts: Sts) 
     assert sts.asked("AssumeRole") == 2
 
 
+@pytest.mark.parametrize("off_seconds", [-600, 600])
+async def test_a_session_is_renewed_in_time_by_an_instance_ten_minutes_off(sts: Sts, off_seconds: float) -> None:
+    role = AssumedRole(sts.url, ROLE, sts.credentials, now=lambda: sts.clock.now() + off_seconds)
+    fetcher = PopTokenFetcher(sts.url, sts.credentials, role=role)
+    await fetcher.fetch(Deadline.after(10))
+    sts.clock.move(1200)
+    await fetcher.fetch(Deadline.after(10))
+    assert sts.asked("AssumeRole") == 1
+    sts.clock.move(2500)  # its hour is over
+    assert await fetcher.fetch(Deadline.after(10))
+    assert sts.asked("AssumeRole") == 2
+
+
 async def test_instances_share_a_roles_token_and_never_take_it_for_their_own(sts: Sts) -> None:
     bucket = SharedAccount()
     sources = [sts.sources(bucket) for _ in range(4)]

@@ -28,6 +28,7 @@ from isikit.errors import DeadlineExceeded, IsiError, PositionConflict, token_er
 from isikit.host.context import Deadline
 from isikit.nls.speech_token import SpeechToken
 from isikit.nls.token_log import TokenLog, View
+from isikit.storage_clock import StorageClock
 
 T = TypeVar("T")
 Make = Callable[[Deadline], Awaitable[SpeechToken]]
@@ -98,11 +99,6 @@ class SharedToken:
         Who claims, for others to see.
     now, pause
         Epoch seconds of this machine, and sleeping: for tests.
-
-    Attributes
-    ----------
-    skew_seconds
-        What must be added to this machine's time to get OSS's; 0.0 while they agree within a request's duration.
     """
 
     def __init__(
@@ -113,10 +109,15 @@ class SharedToken:
         now: Callable[[], float] = time.time,
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        self.skew_seconds = 0.0
         self._log = log
         self._owner = owner
         self._now, self._pause = now, pause
+        self._storage_clock = StorageClock(now)
+
+    @property
+    def skew_seconds(self) -> float:
+        """What must be added to this machine's time to get OSS's; 0.0 while they agree within a request's duration."""
+        return self._storage_clock.skew_seconds
 
     async def get(self, need: Need, make: Make, deadline: Deadline) -> SpeechToken | None:
         """The shared token; a new one where there is none that will do.
@@ -179,11 +180,9 @@ class SharedToken:
             seconds = min(seconds * 1.5, LONGEST_PAUSE_SECONDS)
 
     async def _look(self) -> View:
-        before = self._now()
+        asked_at = self._now()
         view = await self._journalled(self._log.look())
-        # OSS's time was between Date and Date + 1 (it is cut off) at some moment between our two.
-        earliest, latest = view.now - self._now(), view.now + 1 - before
-        self.skew_seconds = max(earliest, min(0.0, latest))
+        self._storage_clock.heard(view.now, asked_at)
         return view
 
     async def _offered(self, view: View, need: Need) -> SpeechToken | None:
@@ -216,7 +215,7 @@ class SharedToken:
         return replace(token, issued_at=issued_at)
 
     async def _give_back(self, claim: Claim, failed: str | None, seconds: float = JOURNAL_SECONDS) -> None:
-        at = self._now() + self.skew_seconds
+        at = self._storage_clock.now()
         try:
             await self._journalled(claim.finish({} if failed is None else {"failed": failed, "at": at}), seconds)
         except (ClaimLost, _JournalDown) as down:

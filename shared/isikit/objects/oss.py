@@ -18,8 +18,8 @@ from isikit.threads import BoundedThreads, current_deadline
 
 if TYPE_CHECKING:
     import oss2
-    import requests
 
+    from isikit.connections import OssSession
     from isikit.credentials import Credentials
 
 T = TypeVar("T")
@@ -160,33 +160,28 @@ class OssStore:
 
     def _in_thread(self, work: Callable[[oss2.Bucket], T]) -> T:
         import oss2
-        import requests
 
         try:
             return work(self._open())
         except oss2.exceptions.OssError as error:
             raise storage_error(error) from error
-        except requests.RequestException as error:  # while the body was read: oss2 wraps only the call itself
-            raise storage_error(oss2.exceptions.RequestError(error)) from error
 
     def _open(self) -> oss2.Bucket:
         with self._opening:
             if self._opened is None:
                 from isikit import connections
 
-                self._opened = self._bucket(connections.session(self._threads.size))
+                self._opened = self._bucket(connections.OssSession(self._threads.size))
             return self._opened
 
-    def _bucket(self, session: requests.Session) -> oss2.Bucket:
+    def _bucket(self, session: OssSession) -> oss2.Bucket:
         import oss2
 
-        own = oss2.Session()
-        own.session = session
         return oss2.Bucket(
             oss2.ProviderAuthV4(self._provider),
             self._endpoint,
             self.bucket,
-            session=own,
+            session=session,
             connect_timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
             region=self._region,
             enable_crc=False,  # it makes its table anew for every call (0.3 ms): `_crc64` for bodies, MD5 for writing

@@ -227,6 +227,17 @@ async def test_connections_are_kept_but_not_over_a_freeze(monkeypatch: pytest.Mo
     assert ports[0] == ports[1] != ports[2]
 
 
+@pytest.mark.parametrize("name", ["head", "get", "tail", "list", "put", "delete", "missing"])
+async def test_every_kind_of_answer_leaves_its_connection_for_the_next_call(server: Any, name: str) -> None:
+    store = server.store()
+    await store.put("a", b"x", content_type="text/plain")
+    call = REPEATABLE.get(name) or (lambda store: store.head("b"))
+    for _ in range(4):
+        await call(store)
+    (pool,) = store._opened.session._pools.pools._container.values()
+    assert pool.num_connections == 1
+
+
 REPEATABLE: dict[str, Callable[[OssStore], Awaitable[object]]] = {
     "head": lambda store: store.head("a"),
     "get": lambda store: store.get("a"),

@@ -33,9 +33,9 @@ def allow_uploads(endpoints: Endpoints, state: str, recordings: str, *, key: str
     list
         The origins, sorted.
     """
-    file = json.loads(_bucket(endpoints, state).get_object(key).read())
+    file = json.loads(endpoints.bucket(state).get_object(key).read())
     origins = sorted({origin for tenant in file["tenants"] for origin in tenant.get("origins", ())})
-    bucket = _bucket(endpoints, recordings)
+    bucket = endpoints.bucket(recordings)
     if origins:
         rule = oss2.models.CorsRule(
             allowed_origins=origins,
@@ -48,8 +48,3 @@ def allow_uploads(endpoints: Endpoints, state: str, recordings: str, *, key: str
     else:
         bucket.delete_bucket_cors()
     return origins
-
-
-def _bucket(endpoints: Endpoints, name: str) -> oss2.Bucket:
-    auth = oss2.AuthV4(endpoints.access_key_id, endpoints.access_key_secret)
-    return oss2.Bucket(auth, endpoints.oss, name, region=endpoints.region, connect_timeout=10)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import oss2
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
@@ -31,3 +33,8 @@ class Endpoints:
         """Read the file; unknown entries are other readers' business."""
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return cls(**{name: found[name] for name in cls.__slots__})
+
+    def bucket(self, name: str) -> oss2.Bucket:
+        """A bucket of the target, with the root key."""
+        auth = oss2.AuthV4(self.access_key_id, self.access_key_secret)
+        return oss2.Bucket(auth, self.oss, name, region=self.region, connect_timeout=10)

@@ -49,7 +49,7 @@ class Secrets:
 def buckets(endpoints: Endpoints, names: dict[str, str]) -> None:
     """Create the private buckets that are missing; `names` maps `prompts`, `recordings`, `state` to bucket names."""
     for kind, name in names.items():
-        bucket = _bucket(endpoints, name)
+        bucket = endpoints.bucket(name)
         try:
             bucket.create_bucket(oss2.BUCKET_ACL_PRIVATE)
         except oss2.exceptions.ServerError as error:
@@ -68,7 +68,7 @@ def keys(endpoints: Endpoints, state: str) -> Secrets:
     Secrets
         What the gateways have to be told.
     """
-    bucket = _bucket(endpoints, state)
+    bucket = endpoints.bucket(state)
     made: dict[str, Any] = {
         "version": 1,
         "master": base64.b64encode(secrets.token_bytes(32)).decode(),
@@ -112,7 +112,7 @@ def tenant(endpoints: Endpoints, state: str) -> Tenant:
         "retention": "day",
     }
     body = json.dumps({"version": 1, "tenants": [entry]}, indent=2)
-    _bucket(endpoints, state).put_object("config/tenants.json", body)
+    endpoints.bucket(state).put_object("config/tenants.json", body)
     return Tenant(TENANT_ID, f"{key_id}.{secret}", secrets.token_urlsafe(32))
 
 
@@ -123,8 +123,3 @@ def _expiry(prefix: str, days: int) -> Any:
         status=oss2.models.LifecycleRule.ENABLED,
         expiration=oss2.models.LifecycleExpiration(days=days),
     )
-
-
-def _bucket(endpoints: Endpoints, name: str) -> Any:
-    auth = oss2.AuthV4(endpoints.access_key_id, endpoints.access_key_secret)
-    return oss2.Bucket(auth, endpoints.oss, name, region=endpoints.region, connect_timeout=10)

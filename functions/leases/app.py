@@ -24,7 +24,7 @@ BODY_LIMIT_BYTES = 4096
 _TOKEN, _UPLOADS = "/v1/token", "/v1/uploads"
 _RATES: dict[What, RateName] = {"lease": "leases", "upload": "uploads"}
 
-Grant = Callable[[Caller, object, Audit], Awaitable[Any]]
+Grant = Callable[[Caller, bytes, Audit], Awaitable[Any]]
 
 
 def routes(service: Callable[[], Service]) -> list[Route]:
@@ -37,13 +37,16 @@ def routes(service: Callable[[], Service]) -> list[Route]:
     """
 
     async def post_token(request: Request) -> Response:
-        async def grant(caller: Caller, body: object, audit: Audit) -> object:
+        async def grant(caller: Caller, body: bytes, audit: Audit) -> object:
             return await service().leases.grant(caller, body, context.current().deadline, audit)
 
         return await _granted(request, service(), "lease", grant)
 
     async def post_upload(request: Request) -> Response:
-        return await _granted(request, service(), "upload", service().uploads.grant)
+        async def grant(caller: Caller, body: bytes, audit: Audit) -> object:
+            return await service().uploads.grant(caller, parse_json(body) if body.strip() else {}, audit)
+
+        return await _granted(request, service(), "upload", grant)
 
     async def preflight(request: Request) -> Response:
         return cross_origin.preflight(request.headers, await service().tenants.current())
@@ -69,7 +72,7 @@ async def _granted(request: Request, service: Service, what: What, grant: Grant)
         context.update(headers=cross_origin.headers_for(request.headers, caller.tenant))
         await service.limits.admit(caller.tenant, _RATES[what])
         body = await read_body(request, BODY_LIMIT_BYTES)
-        given = await grant(caller, parse_json(body) if body.strip() else {}, audit)
+        given = await grant(caller, body, audit)
     except IsiError as error:
         audit.refused(error)
         raise

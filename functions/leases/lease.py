@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -18,6 +18,7 @@ from functions.leases.refresh import refresh_in
 from functions.leases.request import Use, Wish, parse
 from isikit.errors import ConfigError, Forbidden
 from isikit.host.context import Deadline
+from isikit.host.requests import parse_json
 from isikit.identity import Caller
 from isikit.limits import Limits
 from isikit.nls.token import TokenSource
@@ -32,6 +33,9 @@ _PARAMS: Final[dict[Use | None, dict[str, Any]]] = {
     "sentence_asr": _HEARING,
     "tts": {},
 }
+KNOWN_BODIES: Final = 1024
+KNOWN_BODY_BYTES: Final = 256
+"""What a client asks for hardly ever changes, so the latest bodies of this length or less are not read again."""
 
 
 class Endpoints(msgspec.Struct, frozen=True):
@@ -57,6 +61,14 @@ class Lease(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return "Lease(...)"
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What a body asks for, as long as the tenant is what it was: every version of the file makes its tenants anew."""
+
+    tenant: Tenant
+    wish: Wish
+    start_params: dict[str, Any]
 
 
 class Tokens(Protocol):
@@ -88,8 +100,9 @@ class Leases:
     endpoints: Endpoints
     region: str
     chance: Callable[[], float] = random.random
+    _known: dict[tuple[str, bytes], Asked] = field(default_factory=dict, init=False, repr=False)
 
-    async def grant(self, caller: Caller, body: object, deadline: Deadline, audit: Audit) -> Lease:
+    async def grant(self, caller: Caller, body: bytes, deadline: Deadline, audit: Audit) -> Lease:
         """A lease for a caller who is known.
 
         Of the day's quota one is taken when there is a token, just before it is given out.
@@ -97,7 +110,7 @@ class Leases:
         Parameters
         ----------
         body
-            The request's JSON, `{}` when there was none.
+            The request's JSON; blank is the same as `{}`.
         audit
             Is told what was given out.
 
@@ -107,19 +120,18 @@ class Leases:
             403 `lease.not_allowed`.
         LimitError
             429.
-        RequestError
-            400, see `request.parse`.
+        NotJson, RequestError
+            400, see `parse_json` and `request.parse`.
         ConfigError
             500 `lease.no_appkey`: leases are allowed to the tenant, but there is nothing to use them with.
         TokenError, DeadlineExceeded, Overloaded
             There is no token now that lives as long as the tenant's minimum.
         """
         tenant = caller.tenant
-        if not tenant.lease:
-            raise Forbidden("Leases are not allowed to this tenant.", code="lease.not_allowed")
-        if not tenant.appkeys:
-            raise ConfigError("This tenant has no AppKey.", code="lease.no_appkey")
-        wish = parse(body, tenant)
+        asked = self._known.get((tenant.id, body))
+        if asked is None or asked.tenant is not tenant:
+            asked = self._read(body, tenant)
+        wish = asked.wish
         tokens = self.tokens.for_tenant(tenant)
         token = await tokens.get(tenant.lease_min_life_seconds, deadline)
         await self.limits.spend(tenant, "leases", 1)
@@ -140,11 +152,25 @@ class Leases:
             refresh_at=rfc3339(now + until_refresh),
             refresh_in=until_refresh,
             appkey=wish.appkey.appkey,
-            start_params=_start_params(wish, tenant),
+            start_params=asked.start_params,
             tenant=tenant.id,
             region=self.region,
             endpoints=self.endpoints,
         )
+
+    def _read(self, body: bytes, tenant: Tenant) -> Asked:
+        document = parse_json(body) if body.strip() else {}
+        if not tenant.lease:
+            raise Forbidden("Leases are not allowed to this tenant.", code="lease.not_allowed")
+        if not tenant.appkeys:
+            raise ConfigError("This tenant has no AppKey.", code="lease.no_appkey")
+        wish = parse(document, tenant)
+        asked = Asked(tenant, wish, _start_params(wish, tenant))
+        if len(body) <= KNOWN_BODY_BYTES:
+            if len(self._known) >= KNOWN_BODIES:
+                del self._known[next(iter(self._known))]
+            self._known[tenant.id, body] = asked
+        return asked
 
 
 def _start_params(wish: Wish, tenant: Tenant) -> dict[str, Any]:

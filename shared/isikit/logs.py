@@ -157,7 +157,9 @@ def event(name: str, *, level: str = "info", **fields: Any) -> None:
         if value is None:
             continue
         kind = _KINDS.get(field)
-        if kind is None:
+        if type(value) is kind and (kind is int or (kind is str and _loggable(value))):
+            line[field] = value  # nearly always
+        elif kind is None:
             _mistake(f"{field} is not a field that may be logged: see logs.FIELDS")
         elif not _fits(kind, value):
             _mistake(f"the value of {field} is not a {kind.__name__} that may be logged")
@@ -245,8 +247,6 @@ def _where(trace: TracebackType | None) -> str | None:
 
 
 def _fits(kind: type, value: Any) -> bool:
-    if type(value) is kind and kind is not float:  # nearly always
-        return kind is not str or _loggable(value)
     if kind is str:
         return isinstance(value, str) and _loggable(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -84,17 +84,18 @@ class World:
         credentials = Credentials({})
         credentials.update(STS)
         tenants, limits = Tenants(self.store), Limits(self.store)
+        self.leases = Leases(
+            self.tokens,
+            limits,
+            Endpoints("wss://nls.example.com/ws/v1", "https://nls.example.com"),
+            "cn-beijing",
+            lambda: self.chance,
+        )
         service = Service(
             Doors(tenants, KeyRing(self.store)),
             tenants,
             limits,
-            Leases(
-                self.tokens,
-                limits,
-                Endpoints("wss://nls.example.com/ws/v1", "https://nls.example.com"),
-                "cn-beijing",
-                lambda: self.chance,
-            ),
+            self.leases,
             Uploads(
                 Presigner(
                     "recordings", "https://oss-cn-beijing.aliyuncs.com", "cn-beijing", credentials, clock=self.clock.now

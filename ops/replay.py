@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from functions.transcripts.job import Job, fold, job_id
+from functions.transcripts.job import Job, job_id
 from functions.transcripts.job_journal import journal_key
+from functions.transcripts.job_records import fold
 
 STATES: Final = ("done", "failed", "quarantined", "skipped")
 QUALIFIER: Final = "live"

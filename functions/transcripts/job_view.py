@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from functions.transcripts import publish
 from functions.transcripts.handover import EXPECTED_SECONDS
-from functions.transcripts.job import Generation, Job, Postponed, State, Submission, Terminal, fold
-from functions.transcripts.job_journal import index_of_call, index_of_key, journal_key
+from functions.transcripts.job import Generation, Job, Postponed, State, Submission, Terminal
+from functions.transcripts.job_journal import journal_key
+from functions.transcripts.job_records import fold
+from functions.transcripts.marks import index_of_call, index_of_key
 from functions.transcripts.process import Transcripts
 from isikit.errors import FieldError, RequestError
 from isikit.journal import Journal

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from functions.transcripts.job import MAX_NOTICES, Generation, Job, NoticeOutcome, Tell
+from functions.transcripts.job import MAX_NOTICES, Generation, Job, NoticeOutcome
 from functions.transcripts.job_view import view
+from functions.transcripts.next_step import Tell
 from isikit import logs
 from isikit.errors import DeadlineExceeded, IsiError
 from isikit.public_http import FetchError, exchange

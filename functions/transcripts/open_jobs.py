@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from functions.transcripts.callbacks import Callback, CallbackSpent, task_in
+from functions.transcripts.delivery import Delivered
 from functions.transcripts.events import Resume
 from functions.transcripts.handover import EXPECTED_SECONDS
 from functions.transcripts.job_journal import JobJournal
-from functions.transcripts.recording import Delivered, resume
+from functions.transcripts.recording import resume
 from isikit import logs
 
 if TYPE_CHECKING:

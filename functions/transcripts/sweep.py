@@ -21,7 +21,8 @@ from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Final
 
 from functions.transcripts import sweep_lost, sweep_settling
-from functions.transcripts.recording import Delivered, resume
+from functions.transcripts.delivery import Delivered
+from functions.transcripts.recording import resume
 from isikit import logs
 from isikit.errors import IsiError
 from isikit.host import context

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from functions.transcripts.events import INPUT, LONGEST_KEY, Created, why_skipped
-from functions.transcripts.job_journal import KNOWN, known_as, known_key
+from functions.transcripts.marks import KNOWN, known_as, known_key
 from functions.transcripts.recording import announce
 from isikit import logs
 from isikit.host import context

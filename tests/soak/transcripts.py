@@ -27,7 +27,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from functions.transcripts.job import Generation, Job, fold, job_id
+from functions.transcripts.job import Generation, Job, job_id
+from functions.transcripts.job_records import fold
 from functions.transcripts.publish import kept, outputs
 from isikit.audio import wav
 from isikit.audio.probe import Decoded, Limits

@@ -18,7 +18,8 @@ from typing import Any
 import httpx2
 
 from functions.transcripts.app import application, take
-from functions.transcripts.job import Job, fold, job_id
+from functions.transcripts.job import Job, job_id
+from functions.transcripts.job_records import fold
 from functions.transcripts.notify import Webhooks
 from functions.transcripts.pacing import Pace
 from functions.transcripts.process import RENEW_SECONDS, FileQueue, Flash, Realtime, Spend, Transcripts

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.transcripts import attempt
+from functions.transcripts import hearing
 from functions.transcripts.process import CLAIM_SECONDS, WATCH_SECONDS
 from isikit.audio.probe import Decoded, Limits
 from isikit.errors import (
@@ -192,7 +192,7 @@ async def test_a_token_that_cannot_be_had_for_good_fails_the_job() -> None:
 
 
 async def test_an_attempt_ends_in_time_to_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempt, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(hearing, "LEAST_SECONDS", 0.0)
     scene = Scene()
     forever = asyncio.Event()
 
@@ -218,7 +218,7 @@ async def test_without_enough_time_no_attempt_is_begun() -> None:
 async def test_a_decoder_that_is_stopped_because_our_time_is_over_did_not_crash(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(attempt, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(hearing, "LEAST_SECONDS", 0.0)
     scene = Scene()
     given: list[Limits] = []
 
@@ -230,7 +230,7 @@ async def test_a_decoder_that_is_stopped_because_our_time_is_over_did_not_crash(
     scene.decode = hang
     with pytest.raises(DeadlineExceeded):
         await scene.deliver(scene.upload(KEY, CALL), seconds=0.3)
-    assert (given[0].wall_seconds, given[0].cpu_seconds) == (attempt.DECODE_SECONDS, attempt.DECODE_CPU_SECONDS)
+    assert (given[0].wall_seconds, given[0].cpu_seconds) == (hearing.DECODE_SECONDS, hearing.DECODE_CPU_SECONDS)
     (ended,) = [record for record in scene.records(KEY, CALL) if record["type"] == "ended"]
     assert (ended["reason"], ended["crashed"]) == ("deadline.exceeded", False)
 
@@ -243,7 +243,7 @@ async def test_time_spent_on_fetching_is_missed_before_decoding_and_is_no_crash(
     get = scene.recordings.get
 
     async def slow(key: str, **named: Any) -> Any:
-        monkeypatch.setattr(attempt, "LEAST_SECONDS", 1000.0)  # as if that much less were left
+        monkeypatch.setattr(hearing, "LEAST_SECONDS", 1000.0)  # as if that much less were left
         return await get(key, **named)
 
     scene.recordings.get = slow  # type: ignore[method-assign]

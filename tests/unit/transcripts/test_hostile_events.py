@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.transcripts.events import EventUnreadable
-from functions.transcripts.job import fold
+from functions.transcripts.job_records import fold
 from isikit.errors import DeadlineExceeded
 from unit.transcripts.scene import EVENTS, Scene, etag_of, event_of, mono, speech
 

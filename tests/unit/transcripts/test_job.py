@@ -9,22 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.transcripts.job import (
-    MAX_CRASHES,
+from functions.transcripts.job import MAX_CRASHES, Job, Verdict, job_id
+from functions.transcripts.job_records import fold, terminal_record
+from functions.transcripts.next_step import (
     Ask,
     Await,
     Begin,
     Claimed,
     Close,
-    Job,
     Publish,
     Resubmit,
     Step,
-    Verdict,
     decide,
-    fold,
-    job_id,
-    terminal_record,
     uploaded_again,
 )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from functions.transcripts import attempt, report
+from functions.transcripts import hearing, report
 from functions.transcripts.events import EventUnreadable
 from isikit.audio.probe import Decoded, Limits
 from isikit.errors import AudioError, SpeechAudioRefused, SpeechError
@@ -281,7 +281,7 @@ async def test_what_the_decoder_refuses_ends_as(code: str, verdict: tuple[str, s
 
 async def test_a_recording_too_large_for_memory_is_not_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene()
-    monkeypatch.setattr(attempt, "MAX_BYTES", 100)
+    monkeypatch.setattr(hearing, "MAX_BYTES", 100)
     assert await verdict_of(scene, CALL) == ("failed", "recording.too_large")
     assert scene.recordings.calls["get"] == 0
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from functions.transcripts import publish
 from functions.transcripts.job import Job, job_id
-from functions.transcripts.job_journal import index_of_call, index_of_key
+from functions.transcripts.marks import index_of_call, index_of_key
 from functions.transcripts.source import tenant_of
 from unit.transcripts.scene import Scene, mono, speech
 

@@ -19,11 +19,12 @@ import hashlib
 import itertools
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from functions.transcripts import recording
+from functions.transcripts import handover, recording, under_claim
 from functions.transcripts.events import Created
 from functions.transcripts.job import Job
 from functions.transcripts.process import FileQueue, Transcripts
@@ -254,9 +255,9 @@ async def unprolonged(
         work.close()
 
 
-async def at_once(work: Callable[..., Any], *told: Any) -> Any:
-    """In place of `asyncio.to_thread`: there is no loop, and what goes to a thread touches nothing that is shared."""
-    return work(*told)
+async def at_once(work: Callable[..., Any], *arguments: Any) -> Any:
+    """In place of `asyncio.to_thread`, whose thread would need a loop to come back to."""
+    return work(*arguments)
 
 
 async def one_by_one(calls: Any) -> None:
@@ -293,8 +294,8 @@ def start(monkeypatch: pytest.MonkeyPatch, *, ended: bool) -> World.Start:
 
     tenants = Tenants(asyncio.run(begin()))
     keys = asyncio.run(KeyRing(scene.state).current())
-    monkeypatch.setattr(recording, "_claimed", unprolonged)
-    monkeypatch.setattr(asyncio, "to_thread", at_once)
+    monkeypatch.setattr(under_claim, "_claimed", unprolonged)
+    monkeypatch.setattr(handover, "asyncio", SimpleNamespace(to_thread=at_once))
     monkeypatch.setattr("functions.transcripts.publish.side_by_side", one_by_one)
     monkeypatch.setattr("functions.transcripts.job_journal.Journal", journal_with_nonces)
     monkeypatch.setattr(Scene, "process", with_known(Scene.process, tenants, keys))

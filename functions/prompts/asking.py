@@ -15,6 +15,7 @@ from functions.prompts.maker import Job, Made
 from functions.prompts.prompt import FREE, Cost, Place, Prompt
 from functions.prompts.recipe import expires_at
 from functions.prompts.request import Wish
+from functions.prompts.revisions import Superseded
 from functions.prompts.service import Prompts
 from functions.prompts.stored import Stored
 from isikit import logs
@@ -172,12 +173,8 @@ async def _look(prompts: Prompts, tenant: Tenant, wish: Wish, keys: Keys) -> Sou
 
 
 async def _in_voice(prompts: Prompts, tenant: Tenant, wish: Wish, until: Deadline, is_claimed: bool) -> Answer:
-    sought = await seek(prompts, tenant, wish)
+    sought, made = await _sought_and_made(prompts, tenant, wish, until, is_claimed)
     place, wish = sought.place, sought.wish
-    if sought.found is not None:
-        made: Made | None = Made(sought.found, "hit")
-    else:
-        made = await _made(prompts, tenant, sought, until, is_claimed)
     if made is not None:
         _check_limits(wish.consumer, made.stored.size, made.stored.duration_ms)
         ends_at = made.stored.expires_at
@@ -195,7 +192,38 @@ async def _in_voice(prompts: Prompts, tenant: Tenant, wish: Wish, until: Deadlin
     )
 
 
-async def _made(prompts: Prompts, tenant: Tenant, sought: Sought, until: Deadline, is_claimed: bool) -> Made | None:
+async def _sought_and_made(
+    prompts: Prompts, tenant: Tenant, wish: Wish, until: Deadline, is_claimed: bool
+) -> tuple[Sought, Made | None]:
+    """What is wished for, and its audio where it is there or the caller waits long enough.
+
+    What is likely to be made is looked for under the revision that is known; whether that is retired is asked along
+    with all that the maker asks first. What is promised only is promised for a revision that was asked about.
+    """
+    if wish.cache == "use" and wish.wait_ms:
+        keys = await prompts.keys.current()
+        known = prompts.revisions.known(wish.prompt, keys, tenant.id)
+        sought = await _look(prompts, tenant, _with(wish, known), keys)
+        if sought.found is not None:
+            return sought, Made(sought.found, "hit")
+        try:
+            made = await _made(prompts, tenant, sought, until, is_claimed, is_unchecked=True)
+        except Superseded:
+            pass  # the revision that it means now may be there already
+        else:
+            return (sought, made) if made is not None else await _looked_again(prompts, tenant, wish)
+    sought, made = await _looked_again(prompts, tenant, wish)
+    return sought, made or await _made(prompts, tenant, sought, until, is_claimed)
+
+
+async def _looked_again(prompts: Prompts, tenant: Tenant, wish: Wish) -> tuple[Sought, Made | None]:
+    sought = await seek(prompts, tenant, wish)
+    return sought, Made(sought.found, "hit") if sought.found is not None else None
+
+
+async def _made(
+    prompts: Prompts, tenant: Tenant, sought: Sought, until: Deadline, is_claimed: bool, *, is_unchecked: bool = False
+) -> Made | None:
     """The audio, or None where the caller does not wait (long enough)."""
     wish = sought.wish
     prompt, rendition = wish.prompt, wish.rendition
@@ -212,6 +240,7 @@ async def _made(prompts: Prompts, tenant: Tenant, sought: Sought, until: Deadlin
         deadline=context.current().deadline,
         is_claimed=is_claimed or wish.retention == "permanent",
         replaces=sought.replaces,
+        is_unchecked=is_unchecked,
     )
     work = asyncio.ensure_future(prompts.maker.make(job))
     try:

@@ -13,8 +13,8 @@ from functions.prompts import rush
 from functions.prompts.cache import Cache
 from functions.prompts.prompt import FREE, Cost, Place, Prompt
 from functions.prompts.recipe import Recipes, expires_at
-from functions.prompts.rendition import Rendition, derive
-from functions.prompts.revisions import Retired, Revisions
+from functions.prompts.rendition import Derived, Rendition, derive
+from functions.prompts.revisions import Retired, Revisions, Superseded
 from functions.prompts.rush import Release
 from functions.prompts.stored import Stored, metadata
 from functions.prompts.synthesis import Progress, Spoken, Synthesis
@@ -32,7 +32,6 @@ from isikit.threads import BoundedThreads
 How = Literal["hit", "miss", "coalesced"]
 
 MASTER_TYPE = "audio/wav"
-_UNREAD = Snapshot((), 0, 0.0)
 
 
 class NotReady(IsiError):
@@ -67,6 +66,8 @@ class Job:
         Whether what lies there is spoken anew and written over: it is unwanted, or its day is over.
     may_speak
         Whether the speech service may be asked.
+    is_unchecked
+        Whether it is still to be seen that the prompt is not retired.
     """
 
     place: Place
@@ -78,6 +79,7 @@ class Job:
     is_claimed: bool = True
     replaces: bool = False
     may_speak: bool = True
+    is_unchecked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,8 @@ class Maker:
         ------
         NotReady
             It would have to be spoken first, and the job does not allow it.
+        Superseded
+            It was not checked, and is retired; nothing was done.
         IsiError
             What went wrong, the same for all who waited.
         """
@@ -167,10 +171,12 @@ class Maker:
             stored = await self._derived(job, master.made.stored)
         return dataclasses.replace(master.made, stored=stored)
 
-    async def _derived(self, job: Job, master: Stored) -> Stored:
-        """The rendition, derived from the stored master and published."""
-        pcm, rate_hz = _samples(master)
-        derived = await self._threads.run(functools.partial(derive, pcm, rate_hz, job.rendition))
+    async def _derive(self, job: Job, pcm: bytes, rate_hz: int) -> Derived:
+        return await self._threads.run(functools.partial(derive, pcm, rate_hz, job.rendition))
+
+    async def _derived(self, job: Job, master: Stored, ahead: Derived | None = None) -> Stored:
+        """The rendition, derived from the stored master and published; `ahead` was derived from the same bytes."""
+        derived = ahead or await self._derive(job, *_samples(master))
         key = job.place.rendition_key(job.rendition)
         entries = metadata(key, derived.body, derived.duration_ms, master.voice, master.expires_at)
         has_recipe, is_retired = True, False
@@ -208,10 +214,8 @@ class Maker:
 
     async def _found_or_spoken(self, job: Job) -> _Mastered:
         journal, looking = Journal(self._state, job.place.claim_key), self._cache.master(job.place.master_key)
-        if job.may_speak and job.is_claimed:
-            before, snapshot = await both(looking, journal.read())
-        else:
-            before, snapshot = await looking, _UNREAD
+        reading = journal.read() if job.may_speak and job.is_claimed else _unread()
+        (before, snapshot), _ = await both(both(looking, reading), self._checked(job))
         if before.intact is not None and not job.replaces:
             return _Mastered(Made(before.intact, "hit"))
         if not job.may_speak:
@@ -238,6 +242,10 @@ class Maker:
         (master, _), _ = await both(alone, recipe)
         return master
 
+    async def _checked(self, job: Job) -> None:
+        if job.is_unchecked and await self._revisions.is_retired(job.place.tenant_id, job.place.slot):
+            raise Superseded
+
     async def _spoken(self, job: Job, recipe: asyncio.Future[float], release: Release) -> _Mastered:
         """Speak the master, and publish it and the rendition.
 
@@ -245,16 +253,19 @@ class Maker:
         the claim and the synthesis. The claim is given back while the rendition is published, which whoever comes then
         derives from the same master.
         """
-        master, _ = await both(self._published(job, recipe), recipe)
-        rendition, _ = await both(self._derived(job, master), release())
+        (master, ahead), _ = await both(self._published(job, recipe), recipe)
+        rendition, _ = await both(self._derived(job, master, ahead), release())
         return _Mastered(Made(master, "miss", job.prompt.cost()), rendition)
 
     async def _written(self, job: Job) -> float:
         """When the recipe was written, by OSS's clock; now, where it was not yet."""
         return job.made_at or await self._recipes.write(job.place, job.prompt)
 
-    async def _published(self, job: Job, recipe: Awaitable[float]) -> Stored:
-        """The master, spoken and published; of a day, which begins with the recipe, only after that."""
+    async def _published(self, job: Job, recipe: Awaitable[float]) -> tuple[Stored, Derived | None]:
+        """The master, spoken and published; of a day, which begins with the recipe, only after that.
+
+        The rendition is derived meanwhile. It counts where what was spoken here is what lies there now.
+        """
         spoken = await self._speak(job)
         ends_at = expires_at(job.place, await recipe) if job.place.retention == "day" else None
         if job.replaces:
@@ -262,14 +273,15 @@ class Maker:
             await self._forget_renditions(job.place)
         body = wav.write(spoken.pcm, spoken.rate_hz)
         entries = metadata(job.place.master_key, body, spoken.duration_ms, job.prompt.voice, ends_at)
-        stored = await self._cache.publish(
+        publishing = self._cache.publish(
             job.place.master_key, body, MASTER_TYPE, entries, replace=job.replaces, keep=False
         )
+        stored, ahead = await both(publishing, self._derive(job, spoken.pcm, spoken.rate_hz))
         if job.replaces:
             await self._forget_renditions(
                 job.place
             )  # a player's GET may have derived one from the old master meanwhile
-        return stored
+        return stored, ahead if stored.body == body else None
 
     async def _speak(self, job: Job) -> Spoken:
         key, progress = job.place.master_key, Progress()
@@ -310,6 +322,11 @@ def _samples(master: Stored) -> tuple[bytes, int]:
         raise AudioError("The master was found without its bytes.")
     parsed = wav.read(master.body)
     return parsed.data, parsed.rate_hz
+
+
+async def _unread() -> Snapshot:
+    """Of a claim that is not needed."""
+    return Snapshot((), 0, 0.0)
 
 
 async def _unclaimed() -> None:

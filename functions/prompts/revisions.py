@@ -2,8 +2,8 @@
 
 A small object per retired id, `retired/{tenant}/{id}` in the state bucket, and nothing else: writing it twice says the
 same, so that no claim is needed. The revision that a request means is the first whose id is not retired. It is looked
-up on misses only; an instance remembers it, and as revisions only grow, what it remembers is right or too small, and
-what is too small finds nothing and is looked up.
+up on misses only, beside the maker's first looks where something is to be made; an instance remembers it, and as
+revisions only grow, what it remembers is right or too small, and what is too small finds nothing and is looked up.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ class Retired(Gone):
     """The prompt was retired: its audio is wrong, and its URL will never play again."""
 
     title = "This prompt was retired"
+
+
+class Superseded(Retired):
+    """It was retired before anything was done for it: the request means a later revision."""
 
 
 class Revisions:

@@ -198,3 +198,14 @@ async def test_what_may_be_billed_is_taken_from_the_quota_before_anything_is_sen
 def test_an_appkey_that_is_not_for_recognition_is_not_taken(uses: tuple[Use, ...], taken: bool) -> None:
     tenant = Tenant("acme", appkeys=(AppKey("narrow", "zh-CN", 8000, uses),))
     assert appkeys_of(tenant) == ({8000: "narrow"} if taken else {})
+
+
+@pytest.mark.parametrize("wish", ["auto", "file"])
+async def test_a_recording_longer_than_the_queue_takes_fails_before_anything_is_paid(
+    wish: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("functions.transcripts.mode.LONGEST_FILE_MS", 61_000)  # twelve hours, but sooner
+    scene, _ = scene_with({"prefix": "", "mode": wish})
+    service = scene.with_queue()
+    assert await verdict(scene, LONG) == ("failed", "recording.too_long", "file")
+    assert (service.orders, scene.recognise.calls) == ([], [])

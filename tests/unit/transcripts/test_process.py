@@ -11,6 +11,8 @@ import pytest
 
 from functions.transcripts.process import transcripts
 from isikit import config, objects
+from isikit.nls.realtime import SdkListener
+from isikit.nls.recognition import Recogniser
 
 ROOT = Path(__file__).parents[3]
 ENVIRONMENT = {
@@ -42,6 +44,23 @@ async def test_the_process_is_made_of_the_settings(monkeypatch: pytest.MonkeyPat
         assert (process.recordings_bucket, process.state_bucket) == ("the-recordings", "the-state")
         assert transcripts() is process
         assert process.clock == process.tenants.now, "receivers of webhooks refuse what is dated minutes off"
+    finally:
+        for cache in caches:
+            cache.cache_clear()
+
+
+@pytest.mark.parametrize(("transport", "client"), [("rest", Recogniser), ("sdk", SdkListener)])
+async def test_sentence_mode_goes_by_the_transport_that_is_set(
+    transport: str, client: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**ENVIRONMENT, "ISI_ASR_TRANSPORT": transport}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("functions.transcripts.process.patiently", lambda once, _: once)
+    caches = (config.settings, objects.stores, transcripts)
+    for cache in caches:
+        cache.cache_clear()
+    try:
+        assert isinstance(getattr(transcripts().recognise, "__self__", None), client)
     finally:
         for cache in caches:
             cache.cache_clear()

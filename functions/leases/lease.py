@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 
@@ -21,7 +21,7 @@ from isikit.host.context import Deadline
 from isikit.host.requests import parse_json
 from isikit.identity import Caller
 from isikit.limits import Limits
-from isikit.nls.token import TokenSource
+from isikit.nls.token import TokensOfTenants
 from isikit.stamps import rfc3339
 from isikit.tenants import Tenant
 
@@ -71,14 +71,6 @@ class Asked(msgspec.Struct, frozen=True):
     start_params: dict[str, Any]
 
 
-class Tokens(Protocol):
-    """Whose token a tenant's leases carry."""
-
-    def for_tenant(self, tenant: Tenant) -> TokenSource:
-        """The account's own, or that of the tenant's `role_arn`."""
-        ...
-
-
 @dataclass(slots=True)
 class Leases:
     """Grants leases.
@@ -95,7 +87,7 @@ class Leases:
         0 to 1, for the moment of renewal.
     """
 
-    tokens: Tokens
+    tokens: TokensOfTenants
     limits: Limits
     endpoints: Endpoints
     region: str

@@ -109,7 +109,7 @@ def from_settings(settings: Settings) -> Prompts:
     """The instance that the deployment describes."""
     stores = objects.stores()
     keys = KeyRing(stores.state, settings.keys_key)
-    speaker, tokens = nls.speaker(settings), token.source(settings, credentials.provider, stores.state, keys)
+    speaker, tokens = nls.speaker(settings), token.sources(settings, credentials.provider, stores.state, keys)
     counted = limits.from_settings(settings, stores.state)
     return assemble(
         base_url=settings.public_base_url,

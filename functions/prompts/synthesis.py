@@ -18,7 +18,7 @@ from isikit.host.context import Deadline
 from isikit.limits import Limits
 from isikit.nls.places import Placed, Places
 from isikit.nls.synthesis import Pcm, Speaker, Utterance, speak_with_retry
-from isikit.nls.token import TokenSource
+from isikit.nls.token import TokensOfTenants, TokenSource
 from isikit.tenants import Tenant
 
 
@@ -59,7 +59,7 @@ class Synthesis:
     speaker
         A transport.
     tokens
-        Where tokens come from.
+        Where tokens come from: of the account that the tenant's AppKeys are of.
     concurrency
         The most calls to the service at once; how many it is now follows its refusals. Hits never wait here.
     limits
@@ -71,7 +71,7 @@ class Synthesis:
     def __init__(
         self,
         speaker: Speaker,
-        tokens: TokenSource,
+        tokens: TokensOfTenants,
         concurrency: int,
         limits: Limits,
         clock: Callable[[], float] = time.time,
@@ -106,7 +106,7 @@ class Synthesis:
         """
         begun_at = monotonic()
         cost = prompt.cost()
-        appkey = _appkey(tenant, prompt.locale)
+        appkey, tokens = _appkey(tenant, prompt.locale), self._tokens.for_tenant(tenant)
         parts = prompt.pieces()
         self.check()
         await self._limits.spend(tenant, "synthesis_calls", cost.calls)
@@ -124,7 +124,7 @@ class Synthesis:
             )
 
         try:
-            spoken = await every([self._piece(utterance(part), deadline, progress) for part in parts])
+            spoken = await every([self._piece(utterance(part), tokens, deadline, progress) for part in parts])
             pcm = mastering.join([part.samples for part in spoken], prompt.master_rate_hz, trim=not prompt.is_ssml)
             if prompt.volume and mastering.is_silent(pcm):
                 raise SpeechError("The audio is silent.", code="nls.silent")
@@ -152,7 +152,7 @@ class Synthesis:
         )
         return done
 
-    async def _piece(self, utterance: Utterance, deadline: Deadline, progress: Progress) -> Pcm:
+    async def _piece(self, utterance: Utterance, tokens: TokenSource, deadline: Deadline, progress: Progress) -> Pcm:
         progress.is_queued = self._places.locked() and not progress.has_begun
         try:
             # Not wait_for: in Python 3.11 it swallows a cancellation that comes as the place is given.
@@ -163,17 +163,21 @@ class Synthesis:
         progress.has_begun, progress.is_queued = True, False
         placed = Placed(self._circuit, self._places)
         try:
-            return await speak_with_retry(placed, utterance, self._tokens, deadline)
+            return await speak_with_retry(placed, utterance, tokens, deadline)
         finally:
             await placed.close()
 
 
 def _appkey(tenant: Tenant, locale: str) -> str:
-    """The AppKey of the locale, of its language, or else the first: any project can speak with any voice."""
+    """The AppKey of the locale, of its language, or else the first: any project can speak with any voice.
+
+    A project that is kept for other uses is left alone.
+    """
 
     def fit(found: str) -> int:
         return 2 if found == locale else int(found.partition("-")[0] == locale.partition("-")[0])
 
-    if not tenant.appkeys:
-        raise ConfigError("The tenant has no AppKey.", code="tenants.no_appkey")
-    return max(tenant.appkeys, key=lambda each: fit(each.locale)).appkey
+    able = [each for each in tenant.appkeys if not each.uses or "tts" in each.uses]
+    if not able:
+        raise ConfigError("The tenant has no AppKey that may speak.", code="tenants.no_appkey")
+    return max(able, key=lambda each: fit(each.locale)).appkey

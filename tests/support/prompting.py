@@ -8,6 +8,7 @@ from array import array
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -64,6 +65,8 @@ class FakeSpeaker:
     ----------
     said
         Every utterance that was asked for.
+    tokens
+        The token of each.
     error
         Raised instead of speaking, while it is set.
     gate
@@ -71,6 +74,7 @@ class FakeSpeaker:
     """
 
     said: list[Utterance] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list, repr=False)
     error: Callable[[], Exception] | None = None
     gate: asyncio.Event | None = None
     at_once: int = 0
@@ -86,6 +90,7 @@ class FakeSpeaker:
     async def speak(self, utterance: Utterance, token: SpeechToken, deadline: Deadline) -> Pcm:
         """See `Speaker.speak`."""
         self.said.append(utterance)
+        self.tokens.append(token.id)
         CANARY.text(utterance.text)
         take = len(self.said)
         async with self._asked:
@@ -115,12 +120,15 @@ def tone(utterance: Utterance, take: int) -> bytes:
     return (wave * (wanted // len(wave) + 1))[:wanted]
 
 
+@dataclass
 class FakeTokens:
     """Tokens that never end."""
 
+    id: str = "token"
+
     async def fetch(self, deadline: Deadline) -> SpeechToken:
         """See `TokenFetcher.fetch`."""
-        return SpeechToken("token", deadline.at + 86_400)
+        return SpeechToken(self.id, deadline.at + 86_400)
 
 
 @dataclass
@@ -262,11 +270,11 @@ class World:
             Speaks instead of `self.speaker`.
         """
         outward = outward or Outward()
-        tokens = TokenSource(
-            cast(Settings, None),
-            cast(Credentials, None),
-            fetcher=OutwardTokens(self.tokens_from or FakeTokens(), outward),
+        own, other = (
+            TokenSource(cast(Settings, None), cast(Credentials, None), fetcher=OutwardTokens(fetcher, outward))
+            for fetcher in (self.tokens_from or FakeTokens(), FakeTokens("token of another account"))
         )
+        accounts = SimpleNamespace(for_tenant=lambda tenant: other if tenant.role_arn else own)
         stores = outward.stores(self.stores)
         rates = {**DEFAULT_RATES, "prompts": Rate(100_000, 1)}
         limits = Limits(stores.state, defaults=rates, clock=self.wall.now)
@@ -276,7 +284,7 @@ class World:
             tenants=Tenants(stores.state, clock=self.wall.now),
             keys=KeyRing(stores.state, clock=self.wall.now),
             synthesis=Synthesis(
-                OutwardSpeaker(speaker or self.speaker, outward), tokens, self.concurrency, limits, self.wall.now
+                OutwardSpeaker(speaker or self.speaker, outward), accounts, self.concurrency, limits, self.wall.now
             ),
             later=cast(Later, OutwardLater(self.later, outward)),
             owner=f"instance-{id(object())}",

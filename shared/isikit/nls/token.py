@@ -9,7 +9,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from isikit.secrets import KeyRing
     from isikit.tenants import Tenant
 
-__all__ = ["SpeechToken", "TokenFetcher", "TokenSource", "TokenSources", "source", "sources"]
+__all__ = ["SpeechToken", "TokenFetcher", "TokenSource", "TokenSources", "TokensOfTenants", "sources"]
 
 FETCH_SECONDS: Final = 20.0  # of one fetch, whoever waits for it: a dead holder's claim and a call of our own
 AHEAD_SECONDS: Final = 3.0  # what a renewal ahead of need may cost the request that makes it
@@ -176,6 +176,13 @@ class TokenSource:
         )
 
 
+class TokensOfTenants(Protocol):
+    """Whose speech token a tenant's work is done with: `TokenSources`."""
+
+    def for_tenant(self, tenant: Tenant) -> TokenSource:
+        """Our own account's, or that of the tenant's `role_arn`."""
+
+
 class TokenSources:
     """A token source per account: our own, and one for each role that a tenant names.
 
@@ -230,8 +237,3 @@ class TokenSources:
 def sources(settings: Settings, credentials: Credentials, state_store: ObjectStore, keys: KeyRing) -> TokenSources:
     """One source per account, made when first asked for."""
     return TokenSources(settings, credentials, state_store, keys)
-
-
-def source(settings: Settings, credentials: Credentials, state_store: ObjectStore, keys: KeyRing) -> TokenSource:
-    """Our own account's."""
-    return TokenSources(settings, credentials, state_store, keys).of()

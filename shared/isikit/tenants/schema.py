@@ -132,7 +132,6 @@ class Tenant(Struct, forbid_unknown_fields=True, frozen=True):
     voice_fallbacks: dict[Voice, tuple[Voice, ...]] = {}
     sources: tuple[Source, ...] = ()
     webhook: Webhook | None = None
-    dedupe: bool = False
     max_audio_hours_per_30min: Hours | None = None
     priority: Priority = 5
 

@@ -237,6 +237,23 @@ async def test_the_locale_chooses_the_appkey(world: World, instance: Instance) -
     assert [each.appkey for each in world.speaker.said] == ["enkey", "enkey", "zhkey"]
 
 
+async def test_a_project_kept_for_other_uses_does_not_speak(world: World, instance: Instance) -> None:
+    listens = {"appkey": "asrkey", "locale": "zh-CN", "sample_rate_hz": 16000, "uses": ["sentence_asr"]}
+    speaks = {"appkey": "ttskey", "locale": "en-US", "sample_rate_hz": 16000, "uses": ["tts"]}
+    world.tenants([tenant_entry("acme", API_KEY, appkeys=[listens, speaks])])
+    await instance.post(WORDS)
+    assert [each.appkey for each in world.speaker.said] == ["ttskey"]
+
+
+async def test_the_prompts_of_a_tenant_with_a_role_are_spoken_with_that_accounts_token(world: World) -> None:
+    role = "acs:ram::1234567890123456:role/speech"
+    world.tenants([tenant_entry("acme", API_KEY, role_arn=role), tenant_entry("other", OTHER_KEY)])
+    instance = world.instance()
+    await instance.post(WORDS)
+    await instance.post(WORDS, key=OTHER_KEY)
+    assert world.speaker.tokens == ["token of another account", "token"]
+
+
 async def test_a_tenant_without_an_appkey_is_told_so(world: World, instance: Instance) -> None:
     world.tenants([tenant_entry("acme", "k-one.0123456789abcdef0123456789abcdef", appkeys=[])])
     answer = await instance.post(WORDS)

@@ -31,7 +31,6 @@ WHOLE: dict[str, Any] = {
         {"prefix": "raw/", "codec": "alaw", "sample_rate_hz": 8000},
     ],
     "webhook": {"url": "https://hooks.example.com/done", "secret_id": "acme"},
-    "dedupe": True,
     "max_audio_hours_per_30min": 1.5,
     "priority": 0,
 }
@@ -61,7 +60,7 @@ def test_what_is_left_out_opens_nothing_and_limits_nothing() -> None:
     file = _parse({"id": "acme"})
     tenant: Tenant = file.find("acme")
     assert (tenant.consumers, tenant.apps, tenant.jwt, tenant.origins, tenant.role_arn) == ((), (), (), (), "")
-    assert (tenant.rates, tenant.quotas, tenant.webhook, tenant.dedupe) == ({}, {}, None, False)
+    assert (tenant.rates, tenant.quotas, tenant.webhook) == ({}, {}, None)
     assert (tenant.lease_min_life_seconds, tenant.priority, tenant.max_audio_hours_per_30min) == (600, 5, None)
     assert (file.by_consumer(""), file.by_app("null"), file.by_issuer("", "")) == (None, None, None)
 
@@ -106,7 +105,6 @@ def test_what_is_left_out_opens_nothing_and_limits_nothing() -> None:
         ("webhook", "https://hooks.example.com/", "webhook"),
         ("max_audio_hours_per_30min", 0, "max_audio_hours_per_30min"),
         ("priority", 10, "priority"),
-        ("dedupe", "yes", "dedupe"),
     ],
 )
 def test_a_mistake_is_named_where_it_is(field: str, value: Any, path: str) -> None:

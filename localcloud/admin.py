@@ -23,8 +23,8 @@ def make_app(account: Account, faults: Faults, clock: Clock, fc: FunctionCompute
     """The door's application.
 
     `GET /counters`, `POST|DELETE /faults`, `POST /clock`, `POST /quotas` (the speech service's tasks at once),
-    `POST /roles` (of another account), `GET /instances`, `GET /async`, `POST /timers`, `POST /migrated`. Errors are `{"error": text}` with 400 for a wrong
-    request and 404 for what is not there.
+    `POST /roles` (of another account), `GET /instances`, `GET /async`, `POST /timers`, `POST /migrated`. Errors are
+    `{"error": text}` with 400 for a wrong request and 404 for what is not there.
     """
     door = _Door(account, faults, clock, fc, speech)
     app = web.Application(middlewares=[_errors])

@@ -90,7 +90,7 @@ async def with_full_journal() -> Account:
     account = Account()
     journal = Journal(account.store, "tokens/own/000001.jsonl")
     await account.instance().get(LIFE, soon())
-    while len(found := (await journal.read()).records) < RECORDS_PER_JOURNAL:
+    while len((await journal.read()).records) < RECORDS_PER_JOURNAL:
         await journal.append({"renewed": "nobody", "until": 0.0}, await journal.read())
     account.clock.move(DAY_SECONDS)
     account.api.calls = 0

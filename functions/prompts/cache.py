@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -21,6 +21,7 @@ from isikit.host.context import Deadline
 from isikit.objects import ObjectInfo, ObjectStore
 from isikit.objects.store import LIST_PAGE
 from isikit.retry import RetryBudget, retrying
+from isikit.secrets import KeyRing
 from isikit.singleflight import SingleFlight
 
 _PUT_SECONDS: Final = 10.0  # outside of a request
@@ -63,13 +64,16 @@ class Cache:
         The prompts bucket.
     warm
         This instance's memory.
+    keys
+        Prove that what lies there was published by us.
     clock
         Wall time in seconds.
     """
 
-    def __init__(self, store: ObjectStore, warm: Warm, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, store: ObjectStore, warm: Warm, keys: KeyRing, clock: Callable[[], float] = time.time) -> None:
         self._store = store
         self._warm = warm
+        self._keys = keys
         self._clock = clock
         self._budget = RetryBudget()
         self._looks: SingleFlight[Look] = SingleFlight()
@@ -118,7 +122,7 @@ class Cache:
         key: str,
         body: bytes,
         content_type: str,
-        metadata: dict[str, str],
+        metadata: Mapping[str, str],
         *,
         replace: bool,
         keep: bool = True,
@@ -140,8 +144,9 @@ class Cache:
         StorageError
             It may be published or not.
         """
+        entries = storage.bound(metadata, key, await self._keys.current())
         for _ in range(_ROUNDS):
-            etag = await self._put(key, body, content_type, metadata, replace)
+            etag = await self._put(key, body, content_type, entries, replace)
             # Look again: simultaneous first writes may both pass [OSS, overwrite rules], and only the answer to a
             # reader names the Last-Modified that every other reader gets.
             self._warm.drop(key)
@@ -214,7 +219,7 @@ class Cache:
         if info is None:
             self._warm.drop(key)
             return _MISSING
-        found = storage.read(info)
+        found = await self._proved(info)
         if found is not None and before is not None and before.etag == found.etag:
             found = dataclasses.replace(found, body=before.body)
         return self._seen(key, found, asked_at)
@@ -225,7 +230,11 @@ class Cache:
         if answer is None:
             self._warm.drop(key)
             return _MISSING
-        return self._seen(key, storage.read(*answer), asked_at, keep=keep)
+        return self._seen(key, await self._proved(*answer), asked_at, keep=keep)
+
+    async def _proved(self, info: ObjectInfo, body: bytes | None = None) -> Stored | None:
+        version = storage.key_version(info)
+        return None if version is None else storage.read(info, await self._keys.knowing(version), body)
 
     def _seen(self, key: str, found: Stored | None, asked_at: float, *, keep: bool = True) -> Look:
         if found is None:

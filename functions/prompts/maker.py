@@ -178,7 +178,7 @@ class Maker:
         """The rendition, derived from the stored master and published; `ahead` was derived from the same bytes."""
         derived = ahead or await self._derive(job, *_samples(master))
         key = job.place.rendition_key(job.rendition)
-        entries = metadata(key, derived.body, derived.duration_ms, master.voice, master.expires_at)
+        entries = metadata(derived.body, derived.duration_ms, master.voice, master.expires_at)
         has_recipe, is_retired = True, False
 
         async def checked() -> None:
@@ -272,7 +272,7 @@ class Maker:
             # What was derived from the old master goes first: after a crash here it is derived again from either.
             await self._forget_renditions(job.place)
         body = wav.write(spoken.pcm, spoken.rate_hz)
-        entries = metadata(job.place.master_key, body, spoken.duration_ms, job.prompt.voice, ends_at)
+        entries = metadata(body, spoken.duration_ms, job.prompt.voice, ends_at)
         publishing = self._cache.publish(
             job.place.master_key, body, MASTER_TYPE, entries, replace=job.replaces, keep=False
         )

@@ -84,7 +84,7 @@ def assemble(
     shortest, longest = (len(base_url) + length for length in _PATH_LENGTHS)
     if shortest < URL_LENGTHS[0] or longest > URL_LENGTHS[1]:
         raise ConfigError(errors=[FieldError("ISI_PUBLIC_BASE_URL", "length", {"max": 255 - _PATH_LENGTHS[1]})])
-    cache, voices = Cache(stores.prompts, Warm(), clock), Voices(clock)
+    cache, voices = Cache(stores.prompts, Warm(), keys, clock), Voices(clock)
     recipes, revisions = Recipes(stores.state, keys), Revisions(stores.state)
     threads = BoundedThreads("derive", DERIVING_THREADS)
     maker = Maker(cache, stores.state, recipes, revisions, synthesis, owner=owner, threads=threads)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import hmac
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
 from isikit.objects import ObjectInfo
+from isikit.secrets import Keys
 from isikit.stamps import rfc3339
 
 SHA256: Final = "sha256"
@@ -17,8 +20,13 @@ DURATION_MS: Final = "duration-ms"
 EXPIRES_AT: Final = "expires-at"
 VOICE: Final = "voice"
 BOUND: Final = "bound"
-"""A digest over key, bytes and expiry: another prompt's audio, copied here with its metadata, is not this prompt's."""
+"""The key version and, after a full stop, an HMAC over key, bytes and whatever else is said of them.
+
+Who may write to the bucket can neither plant audio nor copy another prompt's here with its metadata.
+"""
+PURPOSE: Final = "prompt-audio"
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_BOUND: Final = re.compile(r"([0-9]{1,3})\.([0-9a-f]{64})")
 _FOREVER: Final = float("inf")
 
 
@@ -62,13 +70,21 @@ class Stored:
         return dataclasses.replace(self, now=self.now + seconds)
 
 
-def read(info: ObjectInfo, body: bytes | None = None) -> Stored | None:
+def key_version(info: ObjectInfo) -> int | None:
+    """Which version of the keys an object says it was bound with; None where it says none."""
+    match = _BOUND.fullmatch(info.metadata.get(BOUND, ""))
+    return int(match[1]) if match else None
+
+
+def read(info: ObjectInfo, keys: Keys, body: bytes | None = None) -> Stored | None:
     """What OSS answered, or None where that is not what we published.
 
     Parameters
     ----------
     info
         Of HEAD or GET.
+    keys
+        Those that know `key_version`. What was bound with a master that they do not hold was not published by us.
     body
         Of GET: proved by the digest.
     """
@@ -79,7 +95,10 @@ def read(info: ObjectInfo, body: bytes | None = None) -> Stored | None:
     expires_at = moment(metadata[EXPIRES_AT]) if EXPIRES_AT in metadata else None
     if EXPIRES_AT in metadata and expires_at is None:
         return None
-    if metadata.get(BOUND) != _bound(info.key, digest, metadata.get(EXPIRES_AT, "")):
+    version = key_version(info)
+    if version is None or not keys.knows(version):
+        return None
+    if not hmac.compare_digest(metadata[BOUND], _bound(keys, version, info.key, metadata)):
         return None
     if body is not None and hashlib.sha256(body).hexdigest() != digest:
         return None
@@ -98,16 +117,21 @@ def read(info: ObjectInfo, body: bytes | None = None) -> Stored | None:
     )
 
 
-def metadata(key: str, body: bytes, duration_ms: int, voice: str, expires_at: float | None) -> dict[str, str]:
-    """What is published with `body` under `key`, so that every reader can prove it."""
-    digest = hashlib.sha256(body).hexdigest()
-    ends_at = "" if expires_at is None else rfc3339(expires_at)
-    entries = {SHA256: digest, BOUND: _bound(key, digest, ends_at), DURATION_MS: str(duration_ms), VOICE: voice}
-    return {**entries, EXPIRES_AT: ends_at} if ends_at else entries
+def metadata(body: bytes, duration_ms: int, voice: str, expires_at: float | None) -> dict[str, str]:
+    """What is said of `body` where it is published, before it is `bound`."""
+    entries = {SHA256: hashlib.sha256(body).hexdigest(), DURATION_MS: str(duration_ms), VOICE: voice}
+    return entries if expires_at is None else {**entries, EXPIRES_AT: rfc3339(expires_at)}
 
 
-def _bound(key: str, digest: str, ends_at: str) -> str:
-    return hashlib.sha256(f"{key}\n{digest}\n{ends_at}".encode()).hexdigest()
+def bound(entries: Mapping[str, str], key: str, keys: Keys) -> dict[str, str]:
+    """`metadata` with the proof that we published it under `key`."""
+    return {**entries, BOUND: _bound(keys, keys.version, key, entries)}
+
+
+def _bound(keys: Keys, version: int, key: str, entries: Mapping[str, str]) -> str:
+    # None of these has a line break in it: they come from a path and from headers.
+    said = "\n".join((key, *(entries.get(name, "") for name in (SHA256, DURATION_MS, VOICE, EXPIRES_AT))))
+    return f"{version}.{hmac.digest(keys.mac_key(PURPOSE, version), said.encode(), 'sha256').hex()}"
 
 
 def moment(text: str) -> float | None:

@@ -77,6 +77,19 @@ class KeyRing:
             keys = await self._not_older(REREAD_SECONDS)
         return keys.open(sealed, purpose=purpose, aad=aad)
 
+    async def knowing(self, version: int) -> Keys:
+        """The keys, read again for an unknown version, at most once in 2 s: for what few may write.
+
+        They may still not know it: ask `knows`.
+
+        Raises
+        ------
+        KeysUnavailable
+            The file is missing, wrong or cannot be reached, and was never read.
+        """
+        keys = await self.current()
+        return keys if keys.knows(version) else await self._not_older(RETRY_SECONDS)
+
     async def proves(self, check: Callable[[Keys], bool]) -> bool:
         """Whether a gateway's secret holds by keys that are at most 5 minutes old, or else 30 s.
 

@@ -3,30 +3,50 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
+from base64 import b64encode
 
 import pytest
 
 from functions.prompts.cache import Cache, Health
-from functions.prompts.stored import Stored, metadata, moment
+from functions.prompts.stored import Stored, bound, metadata, moment
 from functions.prompts.warm import Warm
 from isikit.errors import DeadlineExceeded, IsiError, Overloaded, StorageError
+from isikit.secrets import KeyRing
 from isikit.stamps import rfc3339
 from support.memory_store import MemoryStore, MovableClock, StoredObject
 
 KEY = "p/acme/k1/pcm_s16le-8000.wav"
+KEYS = "config/keys.json"
 
 
 class Shelf:
     def __init__(self) -> None:
         self.oss, self.wall = MovableClock(), MovableClock(5.0)  # clocks need not agree
-        self.store = MemoryStore("prompts", self.oss)
+        self.store, self.state = MemoryStore("prompts", self.oss), MemoryStore("state", self.oss)
+        self.have_masters(1)
+        self.keys = self.ring()
         self.cache = self.another()
 
-    def another(self) -> Cache:
-        return Cache(self.store, Warm(), self.wall.now)
+    def have_masters(self, version: int, *previous: int) -> None:
+        def named(version: int) -> dict[str, object]:
+            return {"version": version, "master": b64encode(bytes([version]) * 32).decode()}
+
+        file = json.dumps({**named(version), "previous": [named(one) for one in previous]}).encode()
+        self.state.objects[KEYS] = StoredObject(file, "application/json", {}, 0.0)
+
+    def ring(self) -> KeyRing:
+        return KeyRing(self.state, KEYS, clock=self.wall.now)
+
+    def another(self, *, anew: bool = False) -> Cache:
+        return Cache(self.store, Warm(), self.ring() if anew else self.keys, self.wall.now)
+
+    async def entries(self, body: bytes) -> dict[str, str]:
+        return bound(metadata(body, 7, "v", None), KEY, await self.keys.current())
 
     async def publish(self, body: bytes, *, expires_at: float | None = None, replace: bool = False) -> Stored:
-        entries = metadata(KEY, body, 100, "xiaoyun", expires_at)
+        entries = metadata(body, 100, "xiaoyun", expires_at)
         return await self.cache.publish(KEY, body, "audio/wav", entries, replace=replace)
 
     def pass_time(self, seconds: float) -> None:
@@ -61,7 +81,7 @@ async def test_when_both_of_two_first_writers_pass_the_stored_one_counts(shelf: 
 
     async def put_and_lose(*arguments: object, **options: object) -> object:
         info = await put(*arguments, **options)  # type: ignore[arg-type]
-        shelf.store.objects[KEY] = StoredObject(other, "audio/wav", metadata(KEY, other, 7, "v", None), shelf.oss.now())
+        shelf.store.objects[KEY] = StoredObject(other, "audio/wav", await shelf.entries(other), shelf.oss.now())
         return info
 
     shelf.store.put = put_and_lose  # type: ignore[method-assign, assignment]
@@ -114,9 +134,59 @@ async def test_what_has_no_digest_or_length_was_not_published_by_us(shelf: Shelf
 
 
 async def test_an_end_that_cannot_be_read_is_damage_and_not_eternity(shelf: Shelf) -> None:
-    entries = {**metadata(KEY, b"audio", 1, "v", None), "expires-at": "soon"}
+    entries = bound({**metadata(b"audio", 1, "v", None), "expires-at": "soon"}, KEY, await shelf.keys.current())
     await shelf.store.put(KEY, b"audio", content_type="audio/wav", metadata=entries)
     assert (await shelf.cache.find(KEY)).health is Health.DAMAGED
+
+
+def self_made(key: str, body: bytes) -> str:
+    """What whoever may write to the bucket, and knows the form, can compute."""
+    digest = hashlib.sha256(body).hexdigest()
+    return hashlib.sha256(f"{key}\n{digest}\n7\nv\n".encode()).hexdigest()
+
+
+@pytest.mark.parametrize("form", ["{0}", "1.{0}", "9.{0}", "999.{0}", "0.{0}", "1.", "1.{0}0", "\u0661.{0}", ""])
+async def test_planted_audio_is_damage_however_its_proof_was_made_up(shelf: Shelf, form: str) -> None:
+    entries = {**metadata(b"planted", 7, "v", None), "bound": form.format(self_made(KEY, b"planted"))}
+    shelf.store.objects[KEY] = StoredObject(b"planted", "audio/wav", entries, shelf.oss.now())
+    assert (await shelf.cache.find(KEY)).health is Health.DAMAGED
+    assert (await shelf.cache.audio(KEY)).stored is None
+    assert (await shelf.publish(b"ours")).body == b"ours"
+
+
+@pytest.mark.parametrize("change", [{"voice": "aixia"}, {"duration-ms": "1"}, {"expires-at": "2100-01-01T00:00:00Z"}])
+async def test_what_is_said_of_the_audio_is_bound_with_it(shelf: Shelf, change: dict[str, str]) -> None:
+    entries = {**await shelf.entries(b"audio"), **change}
+    shelf.store.objects[KEY] = StoredObject(b"audio", "audio/wav", entries, shelf.oss.now())
+    assert (await shelf.cache.audio(KEY)).health is Health.DAMAGED
+
+
+async def test_a_rotated_master_still_proves_what_the_previous_one_bound_and_one_that_is_gone_does_not(
+    shelf: Shelf,
+) -> None:
+    await shelf.publish(b"audio")
+    shelf.have_masters(2, 1)
+    assert (await shelf.another(anew=True).audio(KEY)).health is Health.INTACT
+    shelf.have_masters(2)
+    assert (await shelf.another(anew=True).audio(KEY)).health is Health.DAMAGED
+
+
+async def test_what_an_instance_bound_that_heard_of_a_rotation_first_is_no_damage(shelf: Shelf) -> None:
+    await shelf.keys.current()
+    shelf.pass_time(3)
+    shelf.have_masters(2, 1)
+    ahead = shelf.another(anew=True)
+    await ahead.publish(KEY, b"audio", "audio/wav", metadata(b"audio", 7, "v", None), replace=False)
+    assert shelf.store.objects[KEY].metadata["bound"].startswith("2.")
+    assert (await shelf.cache.audio(KEY)).health is Health.INTACT
+
+
+async def test_the_keys_are_read_once_and_not_for_every_look(shelf: Shelf) -> None:
+    await shelf.publish(b"audio")
+    for _ in range(3):
+        shelf.pass_time(61)
+        await shelf.cache.find(KEY)
+    assert shelf.state.calls == {"get": 1}
 
 
 async def test_permanent_audio_in_memory_outlives_an_outage_and_that_of_a_day_does_not(shelf: Shelf) -> None:
@@ -203,8 +273,8 @@ async def test_when_no_thread_is_free_to_ask_oss_memory_answers(shelf: Shelf, er
 
 async def test_another_prompts_audio_copied_to_this_key_is_damage_whatever_its_metadata_says(shelf: Shelf) -> None:
     await shelf.publish(b"this one's")
-    other = KEY.replace("k1", "k2")
-    entries = metadata(other, b"somebody else", 100, "xiaoyun", None)
+    said = metadata(b"somebody else", 100, "xiaoyun", None)
+    entries = bound(said, KEY.replace("k1", "k2"), await shelf.keys.current())
     shelf.store.objects[KEY] = StoredObject(b"somebody else", "audio/wav", entries, shelf.oss.now())
     assert (await shelf.another().find(KEY)).health is Health.DAMAGED
     assert (await shelf.another().audio(KEY)).health is Health.DAMAGED

@@ -65,12 +65,13 @@ async def headed(job: Job, plan: WholeMode, data: bytes, process: Transcripts) -
 async def copied(job: Job, plan: WholeMode, process: Transcripts) -> bool:
     """Make the copy; False where the recording is not the one any more that the job is of."""
     try:
-        await process.state.copy(process.recordings_bucket, job.key, work_key(job, job.latest.number, plan.container))
+        target = work_key(job, job.latest.number, plan.container)
+        await process.state.copy(process.recordings_bucket, job.key, target, if_match=job.etag)
     except IsiError as error:
-        if error.code == "oss.no_such_key":
+        if error.code in ("oss.no_such_key", "oss.precondition_failed"):
             return False
         raise
-    # It was this version before the copy, and still is: so is the copy.
+    # What was overwritten since is not worth its price any more.
     info = await process.recordings.head(job.key)
     return info is not None and info.etag == job.etag
 

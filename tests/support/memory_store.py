@@ -195,13 +195,15 @@ class MemoryStore:
 
         await self._call("delete", key, effect)
 
-    async def copy(self, source_bucket: str, source_key: str, key: str) -> None:
+    async def copy(self, source_bucket: str, source_key: str, key: str, *, if_match: str = "") -> None:
         """See `ObjectStore.copy`."""
 
         def effect() -> None:
             source = self.cloud[source_bucket].objects.get(source_key) if source_bucket in self.cloud else None
             if source is None:
                 raise refused("oss.no_such_key", 404)
+            if if_match and if_match != hashlib.md5(source.data).hexdigest().upper():
+                raise refused("oss.precondition_failed", 412)
             self.objects[key] = StoredObject(source.data, source.content_type, dict(source.metadata), self._date())
 
         await self._call("copy", key, effect)

@@ -123,9 +123,10 @@ class OssStore:
         """See `ObjectStore.delete`."""
         await self._again("oss.DeleteObject", lambda bucket: bucket.delete_object(key))
 
-    async def copy(self, source_bucket: str, source_key: str, key: str) -> None:
+    async def copy(self, source_bucket: str, source_key: str, key: str, *, if_match: str = "") -> None:
         """See `ObjectStore.copy`."""
-        await self._call(lambda bucket: bucket.copy_object(source_bucket, source_key, key))
+        headers = {"x-oss-copy-source-if-match": if_match} if if_match else None
+        await self._call(lambda bucket: bucket.copy_object(source_bucket, source_key, key, headers=headers))
 
     async def entries(self, prefix: str, *, after: str = "", limit: int = LIST_PAGE) -> list[Entry]:
         """See `ObjectStore.entries`."""

@@ -97,8 +97,15 @@ class ObjectStore(Protocol):
     async def delete(self, key: str) -> None:
         """Delete the object; deleting what is not there is no error."""
 
-    async def copy(self, source_bucket: str, source_key: str, key: str) -> None:
-        """Copy inside OSS. Content type and metadata come along."""
+    async def copy(self, source_bucket: str, source_key: str, key: str, *, if_match: str = "") -> None:
+        """Copy inside OSS. Content type and metadata come along.
+
+        Parameters
+        ----------
+        if_match
+            The source's ETag, where only this version of it is to be copied: `oss.precondition_failed` where it is
+            another by now. "" copies whatever lies there.
+        """
 
     async def entries(self, prefix: str, *, after: str = "", limit: int = LIST_PAGE) -> list[Entry]:
         """As `list`, with what the listing says of each object; one call up to `LIST_PAGE`."""

@@ -132,6 +132,16 @@ async def test_a_copy_keeps_type_and_metadata(target: Any) -> None:
     assert (data, info.content_type, info.metadata) == (b"0123456789", TYPE, {"call": "1"})
 
 
+async def test_a_copy_of_one_version_is_none_of_another(target: Any) -> None:
+    first = await put(target.other, "in/a.wav", b"first")
+    await target.store.copy(target.other_bucket, "in/a.wav", "work/copy.wav", if_match=first.etag)
+    await put(target.other, "in/a.wav", b"second")
+    with pytest.raises(StorageError) as caught:
+        await target.store.copy(target.other_bucket, "in/a.wav", "work/copy.wav", if_match=first.etag)
+    assert (caught.value.code, caught.value.status) == ("oss.precondition_failed", 412)
+    assert (await target.store.get("work/copy.wav"))[1] == b"first"
+
+
 async def test_a_copy_of_nothing_is_an_error(target: Any) -> None:
     with pytest.raises(StorageError) as caught:
         await target.store.copy(target.other_bucket, "missing", "copy")

@@ -253,8 +253,8 @@ async def test_a_recording_that_is_overwritten_while_it_is_copied_is_skipped() -
     event = scene.upload(KEY, LONG)
     copy = scene.state.copy
 
-    async def overwritten(*arguments: str) -> None:
-        await copy(*arguments)
+    async def overwritten(*arguments: str, if_match: str) -> None:
+        await copy(*arguments, if_match=if_match)
         scene.upload(KEY, mono(speech(500)))
 
     scene.state.copy = overwritten  # type: ignore[method-assign]
@@ -263,6 +263,27 @@ async def test_a_recording_that_is_overwritten_while_it_is_copied_is_skipped() -
     assert terminal is not None
     assert (terminal.verdict.state, terminal.verdict.reason) == ("skipped", "recording.replaced")
     assert service.orders == []
+
+
+async def test_a_recording_that_is_another_only_while_it_is_copied_is_not_handed_over() -> None:
+    scene = Scene()
+    service = scene.with_queue()
+    event = scene.upload(KEY, LONG)
+    copy = scene.state.copy
+
+    async def overwritten_and_restored(*arguments: str, if_match: str) -> None:
+        scene.upload(KEY, mono(speech(500)))
+        try:
+            await copy(*arguments, if_match=if_match)
+        finally:
+            scene.upload(KEY, LONG)
+
+    scene.state.copy = overwritten_and_restored  # type: ignore[method-assign]
+    await scene.deliver(event)
+    terminal = scene.job(KEY, LONG).latest.terminal
+    assert terminal is not None
+    assert (terminal.verdict.state, terminal.verdict.reason) == ("skipped", "recording.replaced")
+    assert (service.orders, scene.keys("work/")) == ([], [])
 
 
 async def test_a_task_that_cannot_be_asked_for_stays_asked_for() -> None:

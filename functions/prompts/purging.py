@@ -37,8 +37,10 @@ _STEPS: Final[tuple[tuple[bool, Retention], ...]] = (
     (False, "day"),
 )
 """Where it is looked: recipes first, then masters."""
+_SUFFIX: Final = ".wav"  # of masters
 _SLOT: Final = re.compile(rf"{ID.pattern}|{ONCE.pattern}")
-_CURSOR: Final = re.compile(rf"([0-{len(_STEPS) - 1}])\.((?:{_SLOT.pattern})?)")
+_CURSOR: Final = re.compile(rf"([0-{len(_STEPS) - 1}])\.((?:{_SLOT.pattern})?|~[0-9a-f]{{2,2046}})")
+"""Step, and what it goes on after: a prompt, or, in hex, the name of something that is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +79,20 @@ async def purge(prompts: Prompts, tenant_id: str, wish: Purge) -> dict[str, Any]
         if wish.retention not in (None, _STEPS[step][1]):
             step, after = step + 1, ""
             continue
-        slots = await _slots(prompts, tenant_id, step, after, wish.max - examined)
-        for start in range(0, len(slots), AT_ONCE):
-            some = slots[start : start + AT_ONCE]
-            found += await _purged(prompts, [_place(tenant_id, step, slot) for slot in some], step, wish)
-            examined, after = examined + len(some), some[-1]
+        limit = wish.max - examined
+        names = await _names(prompts, tenant_id, step, after, limit)
+        for start in range(0, len(names), AT_ONCE):
+            some = names[start : start + AT_ONCE]
+            places = [place for place in (_place(tenant_id, step, name) for name in some) if place is not None]
+            found += await _purged(prompts, places, step, wish)
+            examined, after = examined + len(places), some[-1]
             if until.remaining() < RESERVE_SECONDS:
                 break
         if examined >= wish.max or until.remaining() < RESERVE_SECONDS:
-            cursor = f"{step}.{after}"
+            cursor = _cursor(step, after)
             break
-        step, after = step + 1, ""
+        if len(names) < limit:
+            step, after = step + 1, ""
     logs.event("prompts.purged", count=len(found), mode="dry_run" if wish.dry_run else "purge")
     return {
         "dry_run": wish.dry_run,
@@ -142,18 +147,20 @@ async def _rendition(prompts: Prompts, place: Place) -> Stored | None:
     return None
 
 
-async def _slots(prompts: Prompts, tenant_id: str, step: int, after: str, limit: int) -> list[str]:
+async def _names(prompts: Prompts, tenant_id: str, step: int, after: str, limit: int) -> list[str]:
+    """What lies where a step looks, without its prefix; not all need be a prompt's."""
     by_recipe, retention = _STEPS[step]
     place = Place(tenant_id, retention, "")
-    prefix, suffix = (place.recipe_key, "") if by_recipe else (place.master_key.removesuffix(".wav"), ".wav")
+    prefix = place.recipe_key if by_recipe else place.master_key.removesuffix(_SUFFIX)
     list_ = prompts.recipes.list if by_recipe else prompts.cache.list
-    keys = await list_(prefix, after=f"{prefix}{after}{suffix}" if after else "", limit=limit)
-    slots = (key.removeprefix(prefix).removesuffix(suffix) for key in keys)
-    return [slot for slot in slots if _SLOT.fullmatch(slot)]
+    keys = await list_(prefix, after=f"{prefix}{after}" if after else "", limit=limit)
+    return [key.removeprefix(prefix) for key in keys]
 
 
-def _place(tenant_id: str, step: int, slot: str) -> Place:
-    return Place(tenant_id, _STEPS[step][1], slot)
+def _place(tenant_id: str, step: int, name: str) -> Place | None:
+    """Whose the name is; None where it is no prompt's."""
+    slot = name.removesuffix(_suffix(step))
+    return Place(tenant_id, _STEPS[step][1], slot) if _SLOT.fullmatch(slot) else None
 
 
 def _position(cursor: str | None) -> tuple[int, str]:
@@ -161,5 +168,26 @@ def _position(cursor: str | None) -> tuple[int, str]:
         return 0, ""
     match = _CURSOR.fullmatch(cursor)
     if match is None:
-        raise RequestError(errors=[FieldError("cursor", "format", "the cursor of an earlier answer")])
-    return int(match[1]), match[2]
+        raise _wrong_cursor()
+    step, told = int(match[1]), match[2]
+    if not told.startswith("~"):
+        return step, told and told + _suffix(step)
+    try:
+        return step, bytes.fromhex(told[1:]).decode()
+    except ValueError:
+        raise _wrong_cursor() from None
+
+
+def _cursor(step: int, after: str) -> str:
+    """What `_position` reads."""
+    slot = after.removesuffix(_suffix(step))
+    return f"{step}.{slot if not slot or _SLOT.fullmatch(slot) else '~' + after.encode().hex()}"
+
+
+def _suffix(step: int) -> str:
+    """Of names there: masters have one, recipes none."""
+    return "" if _STEPS[step][0] else _SUFFIX
+
+
+def _wrong_cursor() -> RequestError:
+    return RequestError(errors=[FieldError("cursor", "format", "the cursor of an earlier answer")])

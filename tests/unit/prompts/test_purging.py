@@ -86,6 +86,38 @@ async def test_pages_follow_each_other_and_each_prompt_is_seen_once(world: World
     assert not world.bucket.objects
 
 
+@pytest.mark.parametrize("junk", ["!{}", "a{}", "k1\n{}.wav", "中 {}"])
+async def test_what_is_no_prompts_hides_none_that_comes_after_it(world: World, instance: Instance, junk: str) -> None:
+    made = {(await instance.post({"text": f"第{n}条"})).json()["id"] for n in range(3)}
+    recipe = next(key for key in world.state.objects if key.startswith("recipes/"))
+    master = next(key for key in world.bucket.objects if key.startswith("masters/"))
+    for n in range(9):
+        world.state.objects[f"{recipe.rpartition('/')[0]}/{junk.format(n)}"] = world.state.objects[recipe]
+        world.bucket.objects[f"{master.rpartition('/')[0]}/{junk.format(n)}"] = world.bucket.objects[master]
+    seen: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = (await purge(instance, {"all": True, "max": 2, **({"cursor": cursor} if cursor else {})})).json()
+        seen += [each["id"] for each in page["prompts"]]
+        cursor = page["cursor"]
+    assert sorted(seen) == sorted(made)
+
+
+async def test_a_page_among_what_is_no_prompts_goes_on_where_its_time_was_over(
+    world: World, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = (await instance.post({"text": "您好"})).json()["id"]
+    recipe = next(key for key in world.state.objects if key.startswith("recipes/"))
+    for n in range(3):
+        world.state.objects[f"{recipe.rpartition('/')[0]}/!{n}"] = world.state.objects[recipe]
+    with monkeypatch.context() as patched:
+        patched.setattr("functions.prompts.purging.RESERVE_SECONDS", 1e9)
+        page = (await purge(instance, {"all": True, "max": 2})).json()
+    assert (page["prompts"], page["cursor"]) == ([], "0.~2131")
+    page = (await purge(instance, {"all": True, "cursor": page["cursor"]})).json()
+    assert ([each["id"] for each in page["prompts"]], page["cursor"]) == ([made], None)
+
+
 async def test_audio_that_lost_its_recipe_goes_too(world: World, instance: Instance) -> None:
     got = (await instance.post({"text": "孤儿"})).json()
     for key in [key for key in world.state.objects if key.startswith("recipes/")]:
@@ -143,6 +175,8 @@ async def test_another_tenants_prompts_stay(world: World, instance: Instance) ->
         ({"made_before": "yesterday", "retention": "week"}, {("made_before", "format"), ("retention", "not_allowed")}),
         ({"all": True, "cursor": "0.../../config"}, {("cursor", "format")}),
         ({"all": True, "cursor": "9."}, {("cursor", "format")}),
+        ({"all": True, "cursor": "0.~ff"}, {("cursor", "format")}),
+        ({"all": True, "cursor": "0.~211"}, {("cursor", "format")}),
     ],
     ids=lambda given: str(given) if isinstance(given, dict) else "",  # a set has no order
 )

@@ -16,7 +16,7 @@ from localcloud.nls import Limits
 
 @pytest.fixture
 async def door(lab: Any) -> AsyncIterator[aiohttp.ClientSession]:
-    runner = web.AppRunner(admin.make_app(lab.faults, lab.clock, lab.fc, Limits()), access_log=None)
+    runner = web.AppRunner(admin.make_app(lab.account, lab.faults, lab.clock, lab.fc, Limits()), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with aiohttp.ClientSession(f"http://127.0.0.1:{runner.addresses[0][1]}") as http:

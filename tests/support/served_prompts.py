@@ -83,7 +83,7 @@ class Served:
 def served(count: int = 1) -> Iterator[Served]:
     """`count` servers, set up as the host sets them up; `begin` puts instances of a new world behind them."""
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread = threading.Thread(target=loop.run_forever, name="test server", daemon=True)
     thread.start()
     servers: list[tuple[uvicorn.Server, Any]] = []
 

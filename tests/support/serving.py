@@ -25,7 +25,7 @@ def served(make: Callable[[], web.Application]) -> Iterator[str]:
         await site.start()
         return runner, int(runner.addresses[0][1])
 
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread = threading.Thread(target=loop.run_forever, name="test server", daemon=True)
     thread.start()
     try:
         started.append(asyncio.run_coroutine_threadsafe(start(), loop).result(START_SECONDS))

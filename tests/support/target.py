@@ -41,7 +41,7 @@ def opened(out: Path) -> Iterator[Target]:
 @contextmanager
 def _local(out: Path) -> Iterator[Target]:
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread = threading.Thread(target=loop.run_forever, name="test server", daemon=True)
     thread.start()
 
     async def start() -> tuple[Cloud, Target]:

@@ -50,7 +50,7 @@ class Relays:
         self._endpoints = endpoints
         self._generation = 0
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread = threading.Thread(target=self._loop.run_forever, name="test server", daemon=True)
         self._thread.start()
         self._servers: dict[str, asyncio.Server] = {}
         self._pairs: set[asyncio.Task[None]] = set()

@@ -72,6 +72,8 @@ class Canary:
                     continue
                 if re.fullmatch(r"[A-Za-z0-9_.-]{1,16}", part):
                     continue  # also the name of something
+                if len(set(part)) < 3:
+                    continue  # "aaaa...": so do made-up ids look, which are logged
                 self.known[part] = kind
                 self.known[json.dumps(part)[1:-1]] = kind
                 self.known[quote(part)] = kind

@@ -30,7 +30,7 @@ def test_local_json_has_exactly_the_shape_that_is_promised(local: Local) -> None
         "pop": "str",
         "sls": ["endpoint", "logstore", "project"],
         "credentials": ["access_key_id", "access_key_secret"],
-        "tenant": ["api_key", "id"],
+        "tenant": ["api_key", "consumer_key", "id"],
         "admin": "str",
     }
     assert sorted(local.config["oss"]["buckets"]) == ["prompts", "recordings", "state"]

@@ -45,7 +45,7 @@ class Functions:
                 protocol=address.scheme,
                 region_id=endpoints.region,
                 read_timeout=120_000,
-                connect_timeout=5_000,
+                connect_timeout=120_000,  # below the SDK it is the time for sending too: 50 MB of a layer
             )
         )
 

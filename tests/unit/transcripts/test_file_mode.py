@@ -41,8 +41,9 @@ async def test_a_long_recording_is_handed_over_and_nobody_waits() -> None:
     assert order.appkey == "narrow"
     assert order.first_channel_only
     job = scene.job(KEY, LONG)
-    assert order.url.startswith(f"https://state.example.com/work/{job.id}/1.wav?for=43200")
-    assert scene.state.objects[f"work/{job.id}/1.wav"].data == LONG
+    copy = f"work/{job.id}/1.wav"
+    assert order.url.startswith(f"https://state.example.com/{copy}?for=43200")
+    assert scene.state.objects[copy].data == LONG
     assert order.callback_url.startswith(f"{CALLBACK_BASE}/v1/callbacks/filetrans/{job.id}/1/1/")
     assert scene.types(KEY, LONG) == ["received", "attempt", "intent", "submitted"]
     assert len(scene.keys("open/")) == 1

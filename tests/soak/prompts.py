@@ -7,19 +7,13 @@ on loopback, with its `tone` engine, whose audio of a text can be computed befor
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import dataclasses
 import hashlib
-import logging
-import os
 import random
-import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -36,6 +30,7 @@ from localcloud.clock import Clock
 from localcloud.engines.tone import ToneEngine
 from localcloud.faults import Faults
 from localcloud.nls import make_app
+from support import soak_command
 from support.memory_store import StoredObject
 from support.outward import Outward
 from support.prompting import API_KEY, Instance, World, tenant_entry
@@ -297,21 +292,4 @@ async def soak(seed: int, count: int, told: Callable[[Report], None] = lambda _:
 
 def main(arguments: list[str]) -> int:
     """`scripts/soak prompts`."""
-    parser = argparse.ArgumentParser(prog="scripts/soak prompts", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, default=10_000, help="syntheses")
-    options = parser.parse_args(arguments)
-    logging.disable()
-    begun_at = time.monotonic()
-    next_line = 500
-
-    def told(report: Report) -> None:
-        nonlocal next_line
-        if report.syntheses >= next_line:
-            next_line += 500
-            print(f"{time.monotonic() - begun_at:6.1f} s  {report}", file=sys.stderr)  # noqa: T201
-
-    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):  # the instances' logs
-        report = asyncio.run(soak(options.seed, options.count, told))
-    print(f"{time.monotonic() - begun_at:6.1f} s  {report}")  # noqa: T201
-    return 1 if report.wrong else 0
+    return soak_command.run(arguments, "prompts", 10_000, "syntheses", soak, lambda report: report.syntheses)

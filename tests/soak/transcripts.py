@@ -10,21 +10,14 @@ is not in a journal.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import contextlib
 import json
-import logging
-import os
 import random
 import re
-import sys
-import time
 from array import array
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from functions.transcripts.job import Generation, Job, job_id
@@ -35,6 +28,7 @@ from isikit.audio.probe import Decoded, Limits
 from isikit.errors import AudioError, IsiError, LimitError, SpeechError, SpeechUnavailable
 from isikit.nls.filetrans import Failed, FileOrder, Finished
 from isikit.nls.sentences import Sentence
+from support import soak_command
 from support.memory_store import StoredObject
 from unit.transcripts.scene import BUCKET, RATE_HZ, Scene, decode_wav, etag_of, mono, stereo
 from unit.transcripts.tripwire import Killed, Tripwire
@@ -432,21 +426,4 @@ async def soak(seed: int, count: int, told: Callable[[Report], None] = lambda _:
 
 def main(arguments: list[str]) -> int:
     """`scripts/soak transcripts`."""
-    parser = argparse.ArgumentParser(prog="scripts/soak transcripts", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, default=1_000, help="recordings")
-    options = parser.parse_args(arguments)
-    logging.disable()
-    begun_at = time.monotonic()
-    next_line = 100
-
-    def told(report: Report) -> None:
-        nonlocal next_line
-        if report.recordings >= next_line:
-            next_line += 100
-            print(f"{time.monotonic() - begun_at:6.1f} s  {report}", file=sys.stderr)  # noqa: T201
-
-    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):  # the instances' logs
-        report = asyncio.run(soak(options.seed, options.count, told))
-    print(f"{time.monotonic() - begun_at:6.1f} s  {report}")  # noqa: T201
-    return 1 if report.wrong else 0
+    return soak_command.run(arguments, "transcripts", 1_000, "recordings", soak, lambda report: report.recordings)
